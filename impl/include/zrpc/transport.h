@@ -1,0 +1,43 @@
+/*
+ * Transports: constructors of wires, listeners and dialers. Everything returned is owned by the caller and
+ * released with its `close`.
+ */
+#ifndef ZRPC_TRANSPORT_H
+#define ZRPC_TRANSPORT_H
+
+#include "zrpc/wire.h"
+
+#define ZRPC_DIAL_TIMEOUT_DEFAULT (10 * ZRPC_SECOND) /* ZR-TCP-*; 0 means none */
+
+/* Two descriptors as a wire named `name`: takes ownership of both (they may be equal: a socket) and makes
+ * them non-blocking. Sockets half-close with shutdown(2), pipes by closing the write end. Signals: a write to
+ * a vanished reader is ZRPC_ERR_RESET, never SIGPIPE. On failure the descriptors are still the caller's. */
+int zrpc_wire_from_fds(const char *name, int read_fd, int write_fd, struct zrpc_wire **out,
+                       struct zrpc_error *err);
+
+/* tcp. `address` is HOST:PORT, [IPV6]:PORT or :PORT. */
+struct zrpc_tcp_client { /* one entry of the `clients` map (ZR-TCP-*) */
+    const char *ip;      /* as text; IPv4, IPv6, IPv4-mapped IPv6 equals IPv4 */
+    const char *identity;
+};
+
+/* Copies the map. Fails with ZRPC_ERR_USAGE naming a bad or repeated entry, or ZRPC_ERR_LISTEN. */
+int zrpc_tcp_listen(const char *address, const struct zrpc_tcp_client *clients, size_t n,
+                    struct zrpc_listener **out, struct zrpc_error *err);
+int zrpc_tcp_dialer(const char *address, zrpc_time dial_timeout, struct zrpc_dialer **out,
+                    struct zrpc_error *err);
+
+/* local: listeners by name inside one process. Dialling a name nobody listens on fails with ZRPC_ERR_DIAL;
+ * dialling waits (at most dial_timeout) until the connection is accepted. */
+int zrpc_local_listen(const char *listener_name, struct zrpc_listener **out, struct zrpc_error *err);
+int zrpc_local_dialer(const char *listener_name, const char *client_identity, zrpc_time dial_timeout,
+                      struct zrpc_dialer **out, struct zrpc_error *err);
+
+/* A connected pair of wires inside this process. */
+int zrpc_local_pair(struct zrpc_wire *out[2], struct zrpc_error *err);
+
+/* A "TRANSPORT:REST" endpoint as the tools take it ("tcp:127.0.0.1:8888") to a dialer. */
+int zrpc_dialer_parse(const char *endpoint, zrpc_time dial_timeout, struct zrpc_dialer **out,
+                      struct zrpc_error *err);
+
+#endif

@@ -1,0 +1,158 @@
+#include "testing/suite.h"
+
+#include <CUnit/Basic.h>
+#include <CUnit/TestDB.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *volatile current; /* for the alarm's message */
+static const struct zrpc_test *all_tests;
+
+static unsigned test_seconds(void)
+{
+    const char *text = getenv("TEST_SECONDS");
+    int seconds = text == NULL ? 0 : atoi(text);
+
+    return seconds > 0 ? (unsigned)seconds : 60;
+}
+
+static void on_alarm(int signo)
+{
+    static const char tail[] = ": out of time\n";
+
+    (void)signo;
+    if (write(STDERR_FILENO, current, strlen(current)) < 0 || write(STDERR_FILENO, tail, sizeof tail - 1) < 0)
+        _exit(3);
+    _exit(2);
+}
+
+static void run_current(void)
+{
+    const char *name = CU_get_current_test()->pName;
+
+    for (const struct zrpc_test *t = all_tests; t->name != NULL; t++) {
+        if (strcmp(t->name, name) != 0)
+            continue;
+        current = t->name;
+        alarm(test_seconds());
+        t->run();
+        alarm(0);
+        return;
+    }
+}
+
+static int selected(const char *name, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (strstr(name, argv[i]) != NULL)
+            return 1;
+    return argc <= 1;
+}
+
+static int list(const struct zrpc_test *tests)
+{
+    for (const struct zrpc_test *t = tests; t->name != NULL; t++)
+        puts(t->name);
+    return 0;
+}
+
+int zrpc_suite_main(const char *suite, const struct zrpc_test *tests, int argc, char **argv)
+{
+    CU_pSuite cu;
+    unsigned failed, ran;
+
+    if (argc == 2 && strcmp(argv[1], "-l") == 0)
+        return list(tests);
+    signal(SIGALRM, on_alarm);
+    all_tests = tests;
+    if (CU_initialize_registry() != CUE_SUCCESS || (cu = CU_add_suite(suite, NULL, NULL)) == NULL) {
+        fprintf(stderr, "%s: %s\n", suite, CU_get_error_msg());
+        return 2;
+    }
+    for (const struct zrpc_test *t = tests; t->name != NULL; t++) {
+        if (selected(t->name, argc, argv) && CU_add_test(cu, t->name, run_current) == NULL) {
+            fprintf(stderr, "%s: %s: %s\n", suite, t->name, CU_get_error_msg());
+            return 2;
+        }
+    }
+    CU_basic_set_mode(CU_BRM_SILENT);
+    CU_basic_run_tests();
+    CU_basic_show_failures(CU_get_failure_list());
+    failed = CU_get_number_of_tests_failed();
+    ran = CU_get_number_of_tests_run();
+    printf("%s%s: %u passed, %u failed\n", failed > 0 ? "\n" : "", suite, ran - failed, failed);
+    CU_cleanup_registry();
+    return ran == 0 || failed > 0;
+}
+
+static int assert_with(int held, const char *message, const char *file, unsigned line)
+{
+    CU_assertImplementation(held ? CU_TRUE : CU_FALSE, line, message, file, "", CU_FALSE);
+    return held;
+}
+
+int zrpc_check(int held, const char *what, const char *file, unsigned line)
+{
+    return assert_with(held, what, file, line);
+}
+
+int zrpc_check_code(long actual, long expected, const char *what, const char *file, unsigned line)
+{
+    char message[512];
+
+    snprintf(message, sizeof message, "%s: %s (%ld), expected %s (%ld)", what, zrpc_code_name((int)actual),
+             actual, zrpc_code_name((int)expected), expected);
+    return assert_with(actual == expected, message, file, line);
+}
+
+int zrpc_check_int(long long actual, long long expected, const char *what, const char *file, unsigned line)
+{
+    char message[512];
+
+    snprintf(message, sizeof message, "%s is %lld, expected %lld", what, actual, expected);
+    return assert_with(actual == expected, message, file, line);
+}
+
+int zrpc_check_str(const char *actual, const char *expected, const char *what, const char *file,
+                   unsigned line)
+{
+    char message[2048];
+
+    snprintf(message, sizeof message, "%s is \"%s\", expected \"%s\"", what,
+             actual == NULL ? "(null)" : actual, expected);
+    return assert_with(actual != NULL && strcmp(actual, expected) == 0, message, file, line);
+}
+
+int zrpc_check_contains(const char *text, const char *needle, const char *what, const char *file,
+                        unsigned line)
+{
+    char message[2048];
+
+    snprintf(message, sizeof message, "%s is \"%s\", expected \"%s\" in it", what,
+             text == NULL ? "(null)" : text, needle);
+    return assert_with(text != NULL && strstr(text, needle) != NULL, message, file, line);
+}
+
+static void hex(struct zrpc_view v, char *out, size_t size)
+{
+    size_t shown = v.len < (size - 8) / 2 ? v.len : (size - 8) / 2;
+
+    for (size_t i = 0; i < shown; i++)
+        snprintf(out + 2 * i, 3, "%02x", v.data[i]);
+    snprintf(out + 2 * shown, 8, "%s", shown < v.len ? "..." : "");
+}
+
+int zrpc_check_bytes(struct zrpc_view actual, struct zrpc_view expected, const char *what, const char *file,
+                     unsigned line)
+{
+    char a[300], e[300], message[1024];
+
+    hex(actual, a, sizeof a);
+    hex(expected, e, sizeof e);
+    snprintf(message, sizeof message, "%s is %s (%zu bytes), expected %s (%zu bytes)", what, a, actual.len, e,
+             expected.len);
+    return assert_with(zrpc_view_equal(actual, expected), message, file, line);
+}
