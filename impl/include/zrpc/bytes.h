@@ -48,6 +48,8 @@ static inline struct zrpc_view zrpc_view_take(struct zrpc_view *v, size_t n)
 }
 
 bool zrpc_view_equal(struct zrpc_view a, struct zrpc_view b);
+/* Length of the well-formed UTF-8 sequence that v begins with (1 to 4); 0 if there is none. */
+size_t zrpc_utf8_sequence(struct zrpc_view v);
 /* Well-formed UTF-8 (no surrogates, no overlong forms); the empty view is. */
 bool zrpc_utf8_valid(struct zrpc_view v);
 /* The longest prefix of v, at most `max` bytes, that does not end inside a UTF-8 sequence. */
@@ -70,6 +72,7 @@ static inline void zrpc_put_u32(uint8_t *p, uint32_t v)
 void zrpc_buf_dispose(struct zrpc_buf *b);
 /* Makes room for n more bytes at the back. Fails with ZRPC_ERR_NOMEM and leaves the buffer as it was. */
 int zrpc_buf_reserve(struct zrpc_buf *b, size_t n, struct zrpc_error *err);
+/* v must not point into the buffer. */
 int zrpc_buf_append(struct zrpc_buf *b, struct zrpc_view v, struct zrpc_error *err);
 /* Drops n live bytes at the front (n <= b->len). An emptied buffer keeps its allocation. */
 void zrpc_buf_consume(struct zrpc_buf *b, size_t n);

@@ -78,8 +78,7 @@ enum zrpc_band {
 
 struct zrpc_error {
     int code;                       /* enum zrpc_code */
-    char text[ZRPC_ERROR_TEXT_MAX]; /* what failed, where, and what was expected; UTF-8, no newline at the end
-                                     */
+    char text[ZRPC_ERROR_TEXT_MAX]; /* what failed, where, what was expected; UTF-8, one line at best */
 };
 
 /* "FRAME" for ZRPC_ERR_FRAME, "OK" for 0, "UNKNOWN" for anything else. Static. */
@@ -88,12 +87,15 @@ const char *zrpc_code_name(int code);
 const char *zrpc_code_meaning(int code);
 enum zrpc_band zrpc_code_band(int code);
 
-/* Fills *err and returns `code`, so that a failing function can end with `return zrpc_fail(...)`. */
+/* Fills *err and returns `code`, so that a failing function can end with `return zrpc_fail(...)`. Arguments
+ * may point into *err. Bytes that are not UTF-8 become '?'; newlines at the end are dropped. */
 int zrpc_fail(struct zrpc_error *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* The same, with ": strerror(errnum)" appended. */
 int zrpc_fail_errno(struct zrpc_error *err, int code, int errnum, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-/* Puts "fmt: " in front of the text that *err has; returns its code (ZRPC_OK if err is NULL). */
-int zrpc_error_prefix(struct zrpc_error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Puts "fmt: " in front of the text that *err has and sets its code; returns `code`, which is usually the one
+ * that came back from below: `return zrpc_error_prefix(err, rc, "dial %s", address)`. */
+int zrpc_error_prefix(struct zrpc_error *err, int code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif

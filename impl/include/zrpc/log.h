@@ -15,7 +15,12 @@ enum zrpc_log_level { ZRPC_LOG_ERROR, ZRPC_LOG_WARN, ZRPC_LOG_INFO, ZRPC_LOG_DEB
 
 #define ZRPC_LOG_FIELDS_MAX 512
 
-/* `line` is one logfmt line without newline, zero-terminated, valid during the call only. */
+#define ZRPC_LOG_LINE_MAX 4000 /* bytes; beyond it values are cut, marked with "...", then fields left out \
+                                */
+
+/* `line` is one logfmt line, from level= on, without newline, zero-terminated, valid during the call only:
+ *     level=info FIELDS msg="..." key=value
+ * Values are quoted where they must be; what is not UTF-8 or not printable is escaped. */
 typedef void zrpc_log_sink(void *ctx, enum zrpc_log_level level, const char *line);
 
 struct zrpc_log {
@@ -25,9 +30,9 @@ struct zrpc_log {
     char fields[ZRPC_LOG_FIELDS_MAX]; /* formatted fields common to all lines, each with a leading space */
 };
 
-/* time=RFC3339 level=info SUBSYSTEM-FIELDS msg="..." key=value, on stderr in one write. */
+/* Lines go to stderr, each in one write, with time=RFC3339 (UTC) in front. */
 void zrpc_log_init_stderr(struct zrpc_log *log, enum zrpc_log_level level);
-/* *out = *parent plus one field. parent may be NULL; then out discards too. */
+/* *out = *parent plus one field, if it fits. out may be parent; parent may be NULL, then out discards too. */
 void zrpc_log_with(struct zrpc_log *out, const struct zrpc_log *parent, const char *key, const char *value);
 /* Pairs of strings (key, value) up to a NULL key. A NULL value is written as an empty string. */
 void zrpc_log(const struct zrpc_log *log, enum zrpc_log_level level, const char *msg, ...)
