@@ -10,10 +10,12 @@ OPT       ?= -O2 -g
 SANITIZE  ?=
 WARNINGS  := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla
 CFLAGS    ?=
-ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DZRPC_VERSION='"$(VERSION)"' -fPIC -pthread $(OPT) $(WARNINGS) $(SANITIZE) \
-             -Iimpl/include -Iimpl -I. -I$(BUILD)/gen $(CFLAGS)
+CPPFLAGS  += -D_GNU_SOURCE -DZRPC_VERSION='"$(VERSION)"' -Iimpl/include -Iimpl -I. -I$(BUILD)/gen
+ALL_CFLAGS = -std=c17 -fPIC -pthread $(OPT) $(WARNINGS) $(SANITIZE) $(CPPFLAGS) $(CFLAGS)
 LIBS      := -lprotobuf-c -lnghttp2 -lssl -lcrypto -lyaml -ljansson
-ALL_LDFLAGS = -pthread $(SANITIZE) $(LDFLAGS)
+ALL_LDFLAGS = -pthread -Wl,--as-needed $(SANITIZE) $(LDFLAGS)
+# how scripts/run-tests runs the test programs
+TEST_MODE ?=
 
 ifeq (,$(filter -j%,$(MAKEFLAGS)))
 MAKEFLAGS += -j$(shell nproc)
@@ -41,11 +43,16 @@ ARCHIVES := $(if $(EVAL_OBJ),$(BUILD)/libzrpc-wireevaluator.a) $(if $(CONF_OBJ),
 PROG_DIR := $(wildcard */cmd/*)
 PROGRAMS := $(addprefix $(BUILD)/bin/,$(notdir $(PROG_DIR)))
 TEST_C   := $(wildcard impl/*/*_test.c impl/cmd/*/*_test.c sim/*/*_test.c sim/cmd/*/*_test.c conformance/*_test.c \
-                       conformance/cases/*_test.c wireevaluator/*_test.c)
+                       conformance/cases/*_test.c conformance/cmd/*/*_test.c wireevaluator/*_test.c)
 TESTS    := $(TEST_C:%.c=$(BUILD)/test/%)
+SCRIPT_TESTS := $(wildcard scripts/*_test)
+SOURCES  := $(sort $(wildcard $(addsuffix /*.[ch],impl/include/zrpc impl/* impl/cmd/* sim/* sim/cmd/* conformance \
+              conformance/cases conformance/cmd/* wireevaluator wireevaluator/cmd/*)))
 
-.PHONY: all help tests test conformance memcheck asan tsan lint format install clean setup
+.PHONY: all help tests test conformance memcheck asan tsan lint format install staged clean setup
 .DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
 
 all: $(LIB_A) $(LIB_SO) $(PROGRAMS)
 
@@ -60,25 +67,42 @@ help:
 #: make lint, format  check or apply the code's form
 #: make install       install below $(DESTDIR)$(PREFIX)
 #: make clean         remove build/
+#: make setup         install everything that any target needs
 #: variables: V=1 shows commands; CC, CFLAGS, OPT, BUILD, DESTDIR, PREFIX
 
 # Set-up runs once for each version of the script, before anything is compiled.
-$(BUILD)/.setup: scripts/setup
-	$(Q)./scripts/setup
+$(BUILD)/.setup-%: scripts/setup
+	$(Q)./scripts/setup $*
 	$(Q)mkdir -p $(@D) && touch $@
+$(BUILD)/.setup-test $(BUILD)/.setup-lint: | $(BUILD)/.setup-build
+$(BUILD)/.setup-memcheck: | $(BUILD)/.setup-test
 
 setup:
-	$(Q)./scripts/setup
+	$(Q)./scripts/setup build test memcheck lint
 
-$(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h &: proto/%.proto | $(BUILD)/.setup
+# Stamps that make notes a change in: the compiler with its flags, and the list of sources (without it, a deleted
+# source would stay in its archive).
+FLAGS     := $(strip $(CC) $(ALL_CFLAGS))
+define stamp
+ifneq ($$(file <$(BUILD)/.$(1)),$$($(2)))
+$$(shell mkdir -p $(BUILD))
+$$(file >$(BUILD)/.$(1),$$($(2)))
+endif
+endef
+ifneq (,$(filter-out help clean setup format,$(or $(MAKECMDGOALS),all)))
+$(eval $(call stamp,flags,FLAGS))
+$(eval $(call stamp,sources,SOURCES))
+endif
+
+$(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h &: proto/%.proto | $(BUILD)/.setup-build
 	$(call say,PROTOC,$<)
 	$(Q)mkdir -p $(BUILD)/gen && protoc-c --c_out=$(BUILD)/gen -Iproto -I/usr/include $<
 
-$(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
+$(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/.flags
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/obj/%.o: %.c | $(GEN_H) $(BUILD)/.setup
+$(BUILD)/obj/%.o: %.c $(BUILD)/.flags | $(GEN_H) $(BUILD)/.setup-build
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -87,13 +111,15 @@ $(BUILD)/libzrpc-sim.a: $(SIM_OBJ)
 $(BUILD)/libzrpc-conformance.a: $(CONF_OBJ)
 $(BUILD)/libzrpc-wireevaluator.a: $(EVAL_OBJ)
 $(TESTING): $(call objects,impl/testing/*.c)
-$(BUILD)/%.a:
+$(BUILD)/%.a: $(BUILD)/.sources
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
-$(LIB_SO): $(LIB_OBJ)
+# The shared library exports zrpc_* alone and, sanitizers apart, needs nothing that it does not name.
+$(LIB_SO): $(LIB_OBJ) impl/libzrpc.map $(BUILD)/.sources
 	$(call say,LD,$@)
-	$(Q)$(CC) -shared -Wl,-soname,libzrpc.so.$(SOVERSION) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CC) -shared -Wl,-soname,libzrpc.so.$(SOVERSION) -Wl,--version-script=impl/libzrpc.map \
+	    $(if $(SANITIZE),,-Wl,-z,defs) $(ALL_LDFLAGS) -o $@ $(LIB_OBJ) $(LIBS)
 	$(Q)ln -sf $(@F) $(BUILD)/libzrpc.so.$(SOVERSION) && ln -sf $(@F) $(BUILD)/libzrpc.so
 
 define program
@@ -104,6 +130,8 @@ endef
 $(foreach dir,$(PROG_DIR),$(eval $(call program,$(dir))))
 
 # A test beside a program's sources links the program's objects, but not its main.
+$(TEST_C:%.c=$(BUILD)/obj/%.o): | $(BUILD)/.setup-test
+$(BUILD)/obj/impl/testing/%.o: | $(BUILD)/.setup-test
 $(BUILD)/test/%: $(BUILD)/obj/%.o $(TESTING) $(ARCHIVES)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) -o $@ $< \
@@ -116,23 +144,74 @@ $(foreach test,$(filter %_test.c,$(foreach dir,$(PROG_DIR),$(wildcard $(dir)/*_t
 
 tests: $(TESTS)
 
-test: all tests
-	$(Q)BUILD=$(BUILD) ./scripts/run-tests $(TESTS)
+test: all tests $(if $(TEST_MODE),,staged)
+	$(Q)BUILD=$(BUILD) CC='$(CC)' ./scripts/run-tests $(TEST_MODE) $(TESTS) $(if $(TEST_MODE),,$(SCRIPT_TESTS))
 
-memcheck: all tests
+memcheck: all tests | $(BUILD)/.setup-memcheck
 	$(Q)BUILD=$(BUILD) ./scripts/run-tests --memcheck $(TESTS)
 
 asan:
-	$(Q)$(MAKE) BUILD=$(BUILD)/asan SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' OPT='-O1 -g' test
+	$(Q)$(MAKE) BUILD=$(BUILD)/asan SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' OPT='-O1 -g' \
+	    TEST_MODE=--asan test
 
 tsan:
-	$(Q)$(MAKE) BUILD=$(BUILD)/tsan SANITIZE=-fsanitize=thread OPT='-O1 -g' test
+	$(Q)$(MAKE) BUILD=$(BUILD)/tsan SANITIZE=-fsanitize=thread OPT='-O1 -g' TEST_MODE=--tsan test
 
 conformance: all
 	$(Q)BUILD=$(BUILD) ./scripts/run-conformance
 
+# Lint: clang's warnings; clang-tidy's with the profile in .clang-tidy, tests apart; the form of the code; the
+# scripts; the requirement ids. The first two go file by file and look only at what has changed.
+LINT_C   := $(filter %.c,$(SOURCES))
+SCRIPTS  := $(wildcard scripts/* .ci/run)
+
+lint: $(LINT_C:%=$(BUILD)/lint/%.clang) $(patsubst %,$(BUILD)/lint/%.tidy,$(filter-out %_test.c,$(LINT_C))) lint-format lint-scripts lint-spec
+
+$(BUILD)/lint/%.clang: % $(BUILD)/.flags | $(GEN_H) $(BUILD)/.setup-lint
+	$(call say,CLANG,$<)
+	$(Q)mkdir -p $(@D) && clang $(ALL_CFLAGS) -fsyntax-only -MMD -MP -MF $@.d -MT $@ $< && touch $@
+
+$(BUILD)/lint/%.tidy: % .clang-tidy $(BUILD)/lint/%.clang
+	$(call say,TIDY,$<)
+	$(Q)clang-tidy --quiet $< -- $(ALL_CFLAGS) $(if $(filter %/error.c,$<),,-include scripts/analyzer.h) 2>$@.log || { cat $@.log; false; }
+	$(Q)mv $@.log $@
+
+.PHONY: lint-format lint-scripts lint-spec
+lint-format: | $(BUILD)/.setup-lint
+	$(call say,FORMAT,all)
+	$(Q)clang-format --dry-run -Werror $(SOURCES)
+
+lint-scripts: | $(BUILD)/.setup-lint
+	$(call say,SHELL,all)
+	$(Q)grep -lE '^#!/bin/(ba)?sh' $(SCRIPTS) | xargs shellcheck -x
+
+lint-spec:
+	$(call say,SPEC,proto/SPEC.md)
+	$(Q)./scripts/spec-ids >/dev/null
+
+format: | $(BUILD)/.setup-lint
+	$(Q)clang-format -i $(SOURCES)
+
+# Install. The simulators are tools for tests and stay in the build tree.
+TO_BIN   := $(filter zrpc zrpc-conformance wireevaluator microbenchmark,$(notdir $(PROG_DIR)))
+define install_to
+	$(Q)install -d '$(1)/lib/pkgconfig' '$(1)/include/zrpc' '$(1)/bin'
+	$(Q)install -m 644 impl/include/zrpc/*.h $(BUILD)/gen/zrepl_v1.pb-c.h '$(1)/include/zrpc'
+	$(Q)install -m 644 $(LIB_A) $(LIB_SO) '$(1)/lib'
+	$(Q)cp -P $(BUILD)/libzrpc.so.$(SOVERSION) $(BUILD)/libzrpc.so '$(1)/lib'
+	$(Q)sed -e 's|@PREFIX@|$(2)|' -e 's|@VERSION@|$(VERSION)|' impl/zrpc.pc.in >'$(1)/lib/pkgconfig/zrpc.pc'
+	$(Q)$(foreach p,$(TO_BIN),install $(BUILD)/bin/$(p) '$(1)/bin' &&) :
+endef
+
+install: all
+	$(call install_to,$(DESTDIR)$(PREFIX),$(PREFIX))
+
+# What scripts/install_test looks at.
+staged: all
+	$(Q)rm -rf $(BUILD)/staged
+	$(call install_to,$(BUILD)/staged/opt/zrpc,/opt/zrpc)
+
 clean:
 	$(Q)rm -rf $(BUILD)
 
-.SECONDARY:
--include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/lint -name '*.d' 2>/dev/null)

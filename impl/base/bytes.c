@@ -92,7 +92,7 @@ int zrpc_buf_reserve(struct zrpc_buf *b, size_t n, struct zrpc_error *err)
 
     if (n <= b->cap - b->off - b->len)
         return 0;
-    if (__builtin_add_overflow(b->len, n, &need))
+    if (__builtin_add_overflow(b->len, n, &need) || need > PTRDIFF_MAX)
         return zrpc_fail(err, ZRPC_ERR_NOMEM, "buffer of %zu bytes cannot take %zu more", b->len, n);
     /* Moving is worth it only where it frees at least what it copies: then appending costs O(1) a byte. */
     if (need <= b->cap && b->off >= b->len) {
@@ -100,7 +100,7 @@ int zrpc_buf_reserve(struct zrpc_buf *b, size_t n, struct zrpc_error *err)
         b->off = 0;
         return 0;
     }
-    cap = b->cap > SIZE_MAX / 2 ? SIZE_MAX : b->cap * 2;
+    cap = b->cap > PTRDIFF_MAX / 2 ? PTRDIFF_MAX : b->cap * 2;
     cap = cap < need ? need : cap;
     cap = cap < BUF_MIN ? BUF_MIN : cap;
     base = malloc(cap);

@@ -1,11 +1,14 @@
 #include "testing/suite.h"
 
-#include <CUnit/Basic.h>
-#include <CUnit/TestDB.h>
+#include <CUnit/TestRun.h>
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const char *volatile current; /* for the alarm's message */
@@ -29,6 +32,30 @@ static void on_alarm(int signo)
     _exit(2);
 }
 
+static int open_descriptors(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    int n = 0;
+
+    if (dir == NULL)
+        return 0;
+    while (readdir(dir) != NULL)
+        n++;
+    closedir(dir);
+    return n;
+}
+
+/* A test gives back what it took: descriptors and child processes (memory is the sanitizers' and valgrind's).
+ */
+static void run_and_check_leftovers(const struct zrpc_test *t)
+{
+    int before = open_descriptors();
+
+    t->run();
+    CHECK_INT(open_descriptors() - before, 0);
+    CHECK(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
+}
+
 static void run_current(void)
 {
     const char *name = CU_get_current_test()->pName;
@@ -38,7 +65,7 @@ static void run_current(void)
             continue;
         current = t->name;
         alarm(test_seconds());
-        t->run();
+        run_and_check_leftovers(t);
         alarm(0);
         return;
     }
@@ -59,38 +86,51 @@ static int list(const struct zrpc_test *tests)
     return 0;
 }
 
-int zrpc_suite_main(const char *suite, const struct zrpc_test *tests, int argc, char **argv)
+static int add_tests(const char *suite, const struct zrpc_test *tests, int argc, char **argv)
 {
     CU_pSuite cu;
+
+    if (CU_initialize_registry() != CUE_SUCCESS || (cu = CU_add_suite(suite, NULL, NULL)) == NULL) {
+        fprintf(stderr, "%s: %s\n", suite, CU_get_error_msg());
+        return -1;
+    }
+    for (const struct zrpc_test *t = tests; t->name != NULL; t++) {
+        if (selected(t->name, argc, argv) && CU_add_test(cu, t->name, run_current) == NULL) {
+            fprintf(stderr, "%s: %s: %s\n", suite, t->name, CU_get_error_msg());
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int zrpc_suite_main(const char *suite, const struct zrpc_test *tests, int argc, char **argv)
+{
     unsigned failed, ran;
 
     if (argc == 2 && strcmp(argv[1], "-l") == 0)
         return list(tests);
     signal(SIGALRM, on_alarm);
     all_tests = tests;
-    if (CU_initialize_registry() != CUE_SUCCESS || (cu = CU_add_suite(suite, NULL, NULL)) == NULL) {
-        fprintf(stderr, "%s: %s\n", suite, CU_get_error_msg());
+    if (add_tests(suite, tests, argc, argv) < 0)
         return 2;
-    }
-    for (const struct zrpc_test *t = tests; t->name != NULL; t++) {
-        if (selected(t->name, argc, argv) && CU_add_test(cu, t->name, run_current) == NULL) {
-            fprintf(stderr, "%s: %s: %s\n", suite, t->name, CU_get_error_msg());
-            return 2;
-        }
-    }
-    CU_basic_set_mode(CU_BRM_SILENT);
-    CU_basic_run_tests();
-    CU_basic_show_failures(CU_get_failure_list());
+    CU_run_all_tests();
+    for (CU_pFailureRecord f = CU_get_failure_list(); f != NULL; f = f->pNext)
+        printf("%s:%u: %s: %s\n", f->strFileName, f->uiLineNumber, f->pTest == NULL ? suite : f->pTest->pName,
+               f->strCondition);
     failed = CU_get_number_of_tests_failed();
     ran = CU_get_number_of_tests_run();
-    printf("%s%s: %u passed, %u failed\n", failed > 0 ? "\n" : "", suite, ran - failed, failed);
+    printf("%s: %u passed, %u failed\n", suite, ran - failed, failed);
     CU_cleanup_registry();
     return ran == 0 || failed > 0;
 }
 
 static int assert_with(int held, const char *message, const char *file, unsigned line)
 {
+    static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
+
+    pthread_mutex_lock(&one_at_a_time);
     CU_assertImplementation(held ? CU_TRUE : CU_FALSE, line, message, file, "", CU_FALSE);
+    pthread_mutex_unlock(&one_at_a_time);
     return held;
 }
 

@@ -5,7 +5,8 @@
  *     int main(int argc, char **argv) { return zrpc_suite_main("versionhandshake", tests, argc, argv); }
  *
  * Prints a line for each failed assertion and closes with `NAME: N passed, N failed`. Exit status 0 only when
- * at least one test ran and none failed. Arguments select tests by substring; -l lists them. Each test gets
+ * at least one test ran and none failed. A test that leaves descriptors or child processes behind has failed;
+ * assertions may come from any thread. Arguments select tests by substring; -l lists them. Each test gets
  * TEST_SECONDS (default 60, environment) and is ended with SIGALRM beyond that.
  */
 #ifndef ZRPC_TESTING_SUITE_H

@@ -15,8 +15,8 @@ enum zrpc_log_level { ZRPC_LOG_ERROR, ZRPC_LOG_WARN, ZRPC_LOG_INFO, ZRPC_LOG_DEB
 
 #define ZRPC_LOG_FIELDS_MAX 512
 
-#define ZRPC_LOG_LINE_MAX 4000 /* bytes; beyond it values are cut, marked with "...", then fields left out \
-                                */
+/* Bytes; beyond it values are cut, marked with "...", then fields left out. */
+#define ZRPC_LOG_LINE_MAX 4000
 
 /* `line` is one logfmt line, from level= on, without newline, zero-terminated, valid during the call only:
  *     level=info FIELDS msg="..." key=value
