@@ -95,6 +95,10 @@ struct zrpc_accepted {
     struct zrpc_wire *wire; /* owned by the receiver of this struct */
     char identity[ZRPC_IDENTITY_MAX];
     char peer[ZRPC_ADDRESS_MAX]; /* for logs */
+    /* Optional: where the identity needs a conversation (tls). Runs in the connection's own thread before
+     * anything else, blocking at most until `deadline`, and fills identity. It needs nothing of the listener,
+     * which may be closed by then. On failure the caller closes the wire. */
+    int (*authenticate)(struct zrpc_accepted *a, zrpc_time deadline, struct zrpc_error *err);
 };
 
 struct zrpc_listener;
@@ -103,13 +107,8 @@ struct zrpc_listener_ops {
     const char *name;
     /* 0: *out filled. ZRPC_ERR_AGAIN: nobody is waiting. ZRPC_ERR_REFUSED_IDENTITY and other errors concern
      * one connection only (already closed; *err names the peer); only ZRPC_ERR_CLOSED ends the listener.
-     * Never blocks on the peer: a transport whose identity needs a conversation (tls) yields the wire
-     * at once and authenticates in `authenticate`. */
+     * Never blocks on the peer. */
     int (*accept)(struct zrpc_listener *l, struct zrpc_accepted *out, struct zrpc_error *err);
-    /* Optional. Runs in the connection's own thread before anything else, at most until `deadline`, blocking;
-     * fills identity. On failure the caller closes the wire. */
-    int (*authenticate)(struct zrpc_listener *l, struct zrpc_accepted *a, zrpc_time deadline,
-                        struct zrpc_error *err);
     /* Descriptor to poll for POLLIN before accept. */
     int (*fd)(const struct zrpc_listener *l);
     /* "tcp:127.0.0.1:8888", with the port that was picked. Valid as long as the listener. */
