@@ -66,9 +66,9 @@ struct zrpc_frame_reader {
     uint32_t left;           /* payload bytes of it still to come */
 };
 
-/* An all-zero reader is ready. Returns 0 and the next event, or ZRPC_ERR_FRAME. */
-int zrpc_frame_reader_next(struct zrpc_frame_reader *r, struct zrpc_view *in, struct zrpc_frame_event *ev,
-                           struct zrpc_error *err);
+/* An all-zero reader is ready. Takes from *in what belongs to the next event. It judges nothing, so it cannot
+ * fail: zrpc_frame_check() is for headers. */
+void zrpc_frame_reader_next(struct zrpc_frame_reader *r, struct zrpc_view *in, struct zrpc_frame_event *ev);
 /* n payload bytes of the current frame (n <= left) were moved past the reader. */
 void zrpc_frame_reader_moved(struct zrpc_frame_reader *r, uint32_t n);
 /* Nothing of a frame has been read. */
@@ -116,25 +116,32 @@ struct zrpc_frameconn {
     struct zrpc_frame_reader reader;
     struct zrpc_frame_writer writer;
     enum zrpc_frameconn_state state;
-    bool peer_shutdown; /* the peer sent RST */
+    bool peer_shutdown;  /* the peer sent RST */
+    bool peer_eof;       /* end of file was read */
+    bool rst_queued;     /* RST waits in the writer, or is out */
+    bool output_dropped; /* by abandon_output: nothing may follow on this connection */
     zrpc_time shutdown_timeout;
     zrpc_time shutdown_deadline; /* ZRPC_NEVER while OPEN */
 };
 
+/* A shutdown_timeout of 0 is the default. */
 void zrpc_frameconn_init(struct zrpc_frameconn *c, zrpc_time shutdown_timeout);
 void zrpc_frameconn_dispose(struct zrpc_frameconn *c);
-/* As zrpc_frame_reader_next, but checks each header, keeps RST to itself and then fails with
- * ZRPC_ERR_PEER_SHUTDOWN. Once not OPEN it swallows *in and answers MORE. */
+/* As zrpc_frame_reader_next, but fails with ZRPC_ERR_FRAME where zrpc_frame_check does, and with
+ * ZRPC_ERR_PEER_SHUTDOWN from an RST on. Once not OPEN it swallows *in and answers MORE. */
 int zrpc_frameconn_input(struct zrpc_frameconn *c, struct zrpc_view *in, struct zrpc_frame_event *ev,
                          struct zrpc_error *err);
-/* End of file on the wire. While OPEN that is ZRPC_ERR_END; while closing, 0 and CLOSED (or on to it). */
+/* End of file on the wire. While OPEN that is ZRPC_ERR_END, and *err says where it came (after an RST,
+ * ZRPC_ERR_PEER_SHUTDOWN); the state stays, for the caller to shut down. Later it is 0: DRAINING becomes
+ * CLOSED, and the states before will not drain. */
 int zrpc_frameconn_eof(struct zrpc_frameconn *c, struct zrpc_error *err);
 /* n bytes went out. */
 void zrpc_frameconn_sent(struct zrpc_frameconn *c, size_t n);
 /* Begins the orderly end; later calls change nothing. Where no memory is left for RST, goes on without it. */
 void zrpc_frameconn_shutdown(struct zrpc_frameconn *c, zrpc_time now);
 void zrpc_frameconn_half_closed(struct zrpc_frameconn *c);
-/* The frame under way cannot be completed: drop it and whatever is queued, half-close without RST. */
+/* The frame under way cannot be completed: drop it and whatever is queued, half-close without RST. Before
+ * shutdown() the state stays OPEN, and shutdown() then goes straight to HALF_CLOSE. */
 void zrpc_frameconn_abandon_output(struct zrpc_frameconn *c);
 
 #endif
