@@ -28,7 +28,7 @@ struct zrpc_heartbeat_stats {
 struct zrpc_heartbeatconn {
     struct zrpc_frameconn conn;
     struct zrpc_heartbeat_config config;
-    zrpc_time last_sent;      /* when the last frame was complete on its way */
+    zrpc_time last_sent;      /* when the last frame was out */
     zrpc_time read_deadline;  /* ZRPC_NEVER while the caller does not want to read */
     zrpc_time write_deadline; /* ZRPC_NEVER while nothing is pending */
     struct zrpc_heartbeat_stats stats;
@@ -49,7 +49,8 @@ int zrpc_heartbeatconn_eof(struct zrpc_heartbeatconn *c, struct zrpc_error *err)
 /* Tell when waiting for the peer begins and ends: only then does the read deadline run. */
 void zrpc_heartbeatconn_want_read(struct zrpc_heartbeatconn *c, zrpc_time now, bool wanted);
 
-/* Writing: as frameconn's writer; ZRPC_ERR_CLOSED unless OPEN. */
+/* Writing: as frameconn's writer; ZRPC_ERR_CLOSED unless OPEN, or after abandon_output. ZRPC_ERR_USAGE for a
+ * type that belongs to frameconn or heartbeatconn. */
 int zrpc_heartbeatconn_put(struct zrpc_heartbeatconn *c, zrpc_time now, uint32_t type,
                            struct zrpc_view payload, struct zrpc_error *err);
 int zrpc_heartbeatconn_begin(struct zrpc_heartbeatconn *c, zrpc_time now, uint32_t type, uint32_t length,
@@ -60,8 +61,9 @@ static inline bool zrpc_heartbeatconn_idle(const struct zrpc_heartbeatconn *c)
     return zrpc_frame_writer_idle(&c->conn.writer);
 }
 
-/* Time. Queues a heartbeat that is due; fails with ZRPC_ERR_READ_TIMEOUT, ZRPC_ERR_WRITE_TIMEOUT, or, while
- * shutting down, ZRPC_ERR_TIMEOUT. Call when `wakeup` has come, or more often. */
+/* Time. Queues a heartbeat that is due and nothing else pending (what is pending will do as well); fails with
+ * ZRPC_ERR_READ_TIMEOUT, ZRPC_ERR_WRITE_TIMEOUT, or, while shutting down, ZRPC_ERR_TIMEOUT. Call when
+ * `wakeup` has come, or more often. */
 int zrpc_heartbeatconn_tick(struct zrpc_heartbeatconn *c, zrpc_time now, struct zrpc_error *err);
 zrpc_time zrpc_heartbeatconn_wakeup(const struct zrpc_heartbeatconn *c);
 
