@@ -14,7 +14,7 @@
 #include "zrpc/heartbeatconn.h"
 
 #define ZRPC_STREAM_PAYLOAD_MAX (1u << 19) /* longest payload we send, bytes */
-#define ZRPC_STREAM_TRAILER_MAX 32768u     /* error text kept, bytes; what exceeds it is dropped */
+#define ZRPC_STREAM_TRAILER_MAX 32768u     /* error text kept or sent, bytes; what exceeds it is dropped */
 
 /*
  * Reading one stream of type T, from the frame events of a heartbeatconn.
@@ -35,8 +35,8 @@ struct zrpc_stream_reader {
 void zrpc_stream_reader_init(struct zrpc_stream_reader *r, uint32_t type);
 void zrpc_stream_reader_dispose(struct zrpc_stream_reader *r);
 /* An enum zrpc_stream_event, ZRPC_ERR_STREAM, ZRPC_ERR_NOMEM, or ZRPC_ERR_PEER_SOURCE when an error trailer
- * has come to its end: *err holds its text (or says that it was not UTF-8, or empty) and the connection is
- * clean. */
+ * has come to its end: *err holds its text (or says that it was not UTF-8, or empty), `trailer` all that was
+ * kept of it, cut at a UTF-8 boundary, and the connection is clean. */
 int zrpc_stream_reader_event(struct zrpc_stream_reader *r, const struct zrpc_frame_event *ev,
                              struct zrpc_error *err);
 /* The frame under way carries content, so its payload may be moved past the state machines. */
@@ -45,9 +45,8 @@ bool zrpc_stream_reader_in_content(const struct zrpc_stream_reader *r,
 /* n content bytes were moved past. */
 void zrpc_stream_reader_moved(struct zrpc_stream_reader *r, uint32_t n);
 
-/* A message: the same with its content kept. Above `limit` bytes: ZRPC_ERR_TOO_BIG, at the first byte too
- * many.
- */
+/* A message: the same with its content kept; there is MORE until it is DONE, never DATA. Above `limit` bytes:
+ * ZRPC_ERR_TOO_BIG, at the first byte too many. */
 struct zrpc_message_reader {
     struct zrpc_stream_reader stream;
     struct zrpc_buf content;
@@ -62,12 +61,18 @@ int zrpc_message_reader_event(struct zrpc_message_reader *r, const struct zrpc_f
 /*
  * Writing: thin words over heartbeatconn for what a stream is made of.
  */
-/* A whole message in frames of at most ZRPC_STREAM_PAYLOAD_MAX, content copied, with its end. */
+/* How long to make the next payload where `left` bytes of content are at hand: at most
+ * ZRPC_STREAM_PAYLOAD_MAX, and such that no single byte is left over for the next frame, because a 1-byte
+ * payload makes real zrepl panic (ZR-FRAME-*). */
+uint32_t zrpc_stream_payload_len(uint64_t left);
+/* A whole message in frames of at most ZRPC_STREAM_PAYLOAD_MAX, content copied, with its end. `type` is a
+ * user type other than 0. All or nothing is queued. */
 int zrpc_stream_put_message(struct zrpc_heartbeatconn *c, zrpc_time now, uint32_t type,
                             struct zrpc_view content, struct zrpc_error *err);
 /* End of a stream whose content went out with zrpc_heartbeatconn_begin(). */
 int zrpc_stream_put_end(struct zrpc_heartbeatconn *c, zrpc_time now, struct zrpc_error *err);
-/* The source failed: trailer and end. Text that is empty or not UTF-8 is replaced by one that is. */
+/* The source failed: trailer and end. Text that is empty or not UTF-8 is replaced by one that is, and one of
+ * a single byte gets a few words in front, so that no 1-byte frame goes out. */
 int zrpc_stream_put_source_error(struct zrpc_heartbeatconn *c, zrpc_time now, struct zrpc_view text,
                                  struct zrpc_error *err);
 
@@ -123,7 +128,9 @@ static inline void zrpc_sink_close(struct zrpc_sink *s)
     *s = (struct zrpc_sink){0};
 }
 
-/* A descriptor as source or sink; owned from success on, made non-blocking where it is not a regular file. */
+/* A descriptor as source or sink; owned from success on, non-blocking while they have it where it is not a
+ * regular file. What was written to a sink's descriptor stays written, whether it is finished or not; a write
+ * whose reader is gone fails with ZRPC_ERR_SINK and raises no SIGPIPE. */
 int zrpc_source_from_fd(int fd, struct zrpc_source *out, struct zrpc_error *err);
 int zrpc_sink_from_fd(int fd, struct zrpc_sink *out, struct zrpc_error *err);
 
