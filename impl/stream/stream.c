@@ -47,12 +47,12 @@ static int fail_source(struct zrpc_stream_reader *r, struct zrpc_error *err)
     if (r->trailer.len <= ZRPC_STREAM_TRAILER_MAX)
         text = zrpc_buf_view(&r->trailer);
     r->trailer.len = text.len;
+    while (text.len > 0 && text.data[text.len - 1] == '\n')
+        text.len--;
     if (text.len == 0)
         return zrpc_fail(err, ZRPC_ERR_PEER_SOURCE, "source failed, with an empty error text");
     if (!zrpc_utf8_valid(text))
         return zrpc_fail(err, ZRPC_ERR_PEER_SOURCE, "source failed, with an error text that is not UTF-8");
-    while (text.len > 1 && text.data[text.len - 1] == '\n')
-        text.len--;
     return zrpc_fail(err, ZRPC_ERR_PEER_SOURCE, "%.*s", (int)text.len, (const char *)text.data);
 }
 

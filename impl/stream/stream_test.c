@@ -149,6 +149,7 @@ static const struct outcome outcomes[] = {
      "abc",
      "empty"},
     {"newlines end no text", {{TRAILER, "no space\n\n"}, {END, ""}}, 2, ZRPC_ERR_PEER_SOURCE, "", "no space"},
+    {"newlines alone are no text", {{TRAILER, "\n\n"}, {END, ""}}, 2, ZRPC_ERR_PEER_SOURCE, "", "empty"},
     {"trailer without end", {{TRAILER, "abc"}}, 1, ZRPC_STREAM_MORE, "", NULL},
     {"data after a trailer",
      {{TRAILER, "abc"}, {T, "d"}, {END, ""}},
