@@ -17,10 +17,11 @@ ALL_LDFLAGS = -pthread -Wl,--as-needed $(SANITIZE) $(LDFLAGS)
 # how scripts/run-tests runs the test programs
 TEST_MODE ?=
 
-ifeq (,$(filter -j%,$(MAKEFLAGS)))
+# as many jobs as processors, unless -j says otherwise; a make inside make shares those of the outer one
+ifeq (0,$(MAKELEVEL))
 MAKEFLAGS += -j$(shell nproc)
 endif
-MAKEFLAGS += --no-builtin-rules
+MAKEFLAGS += --no-builtin-rules --no-print-directory
 V ?= 0
 Q  = $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-8s%s\n' '$(1)' '$(patsubst $(BUILD)/%,%,$(2))')
@@ -70,12 +71,14 @@ help:
 #: make setup         install everything that any target needs
 #: variables: V=1 shows commands; CC, CFLAGS, OPT, BUILD, DESTDIR, PREFIX
 
-# Set-up runs once for each version of the script, before anything is compiled.
-$(BUILD)/.setup-%: scripts/setup
-	$(Q)./scripts/setup $*
+# Set-up runs once for each version of the script, before anything is compiled, for all that the goals need.
+GOALS    := $(or $(MAKECMDGOALS),all)
+GROUPS   := build $(if $(filter-out all install,$(GOALS)),test) $(filter memcheck lint,$(subst format,lint,$(GOALS)))
+SETUP    := $(BUILD)/.setup-$(subst $() ,-,$(strip $(GROUPS)))
+
+$(SETUP): scripts/setup
+	$(Q)./scripts/setup $(GROUPS)
 	$(Q)mkdir -p $(@D) && touch $@
-$(BUILD)/.setup-test $(BUILD)/.setup-lint: | $(BUILD)/.setup-build
-$(BUILD)/.setup-memcheck: | $(BUILD)/.setup-test
 
 setup:
 	$(Q)./scripts/setup build test memcheck lint
@@ -89,12 +92,12 @@ $$(shell mkdir -p $(BUILD))
 $$(file >$(BUILD)/.$(1),$$($(2)))
 endif
 endef
-ifneq (,$(filter-out help clean setup format,$(or $(MAKECMDGOALS),all)))
+ifneq (,$(filter-out help clean setup format,$(GOALS)))
 $(eval $(call stamp,flags,FLAGS))
 $(eval $(call stamp,sources,SOURCES))
 endif
 
-$(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h &: proto/%.proto | $(BUILD)/.setup-build
+$(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h &: proto/%.proto | $(SETUP)
 	$(call say,PROTOC,$<)
 	$(Q)mkdir -p $(BUILD)/gen && protoc-c --c_out=$(BUILD)/gen -Iproto -I/usr/include $<
 
@@ -102,7 +105,7 @@ $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/.flags
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/obj/%.o: %.c $(BUILD)/.flags | $(GEN_H) $(BUILD)/.setup-build
+$(BUILD)/obj/%.o: %.c $(BUILD)/.flags | $(GEN_H) $(SETUP)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -130,8 +133,6 @@ endef
 $(foreach dir,$(PROG_DIR),$(eval $(call program,$(dir))))
 
 # A test beside a program's sources links the program's objects, but not its main.
-$(TEST_C:%.c=$(BUILD)/obj/%.o): | $(BUILD)/.setup-test
-$(BUILD)/obj/impl/testing/%.o: | $(BUILD)/.setup-test
 $(BUILD)/test/%: $(BUILD)/obj/%.o $(TESTING) $(ARCHIVES)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) -o $@ $< \
@@ -147,7 +148,7 @@ tests: $(TESTS)
 test: all tests $(if $(TEST_MODE),,staged)
 	$(Q)BUILD=$(BUILD) CC='$(CC)' ./scripts/run-tests $(TEST_MODE) $(TESTS) $(if $(TEST_MODE),,$(SCRIPT_TESTS))
 
-memcheck: all tests | $(BUILD)/.setup-memcheck
+memcheck: all tests
 	$(Q)BUILD=$(BUILD) ./scripts/run-tests --memcheck $(TESTS)
 
 asan:
@@ -167,7 +168,7 @@ SCRIPTS  := $(wildcard scripts/* .ci/run)
 
 lint: $(LINT_C:%=$(BUILD)/lint/%.clang) $(patsubst %,$(BUILD)/lint/%.tidy,$(filter-out %_test.c,$(LINT_C))) lint-format lint-scripts lint-spec
 
-$(BUILD)/lint/%.clang: % $(BUILD)/.flags | $(GEN_H) $(BUILD)/.setup-lint
+$(BUILD)/lint/%.clang: % $(BUILD)/.flags | $(GEN_H) $(SETUP)
 	$(call say,CLANG,$<)
 	$(Q)mkdir -p $(@D) && clang $(ALL_CFLAGS) -fsyntax-only -MMD -MP -MF $@.d -MT $@ $< && touch $@
 
@@ -177,11 +178,11 @@ $(BUILD)/lint/%.tidy: % .clang-tidy $(BUILD)/lint/%.clang
 	$(Q)mv $@.log $@
 
 .PHONY: lint-format lint-scripts lint-spec
-lint-format: | $(BUILD)/.setup-lint
+lint-format: | $(SETUP)
 	$(call say,FORMAT,all)
 	$(Q)clang-format --dry-run -Werror $(SOURCES)
 
-lint-scripts: | $(BUILD)/.setup-lint
+lint-scripts: | $(SETUP)
 	$(call say,SHELL,all)
 	$(Q)grep -lE '^#!/bin/(ba)?sh' $(SCRIPTS) | xargs shellcheck -x
 
@@ -189,7 +190,7 @@ lint-spec:
 	$(call say,SPEC,proto/SPEC.md)
 	$(Q)./scripts/spec-ids >/dev/null
 
-format: | $(BUILD)/.setup-lint
+format: | $(SETUP)
 	$(Q)clang-format -i $(SOURCES)
 
 # Install. The simulators are tools for tests and stay in the build tree.

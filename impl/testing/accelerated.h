@@ -1,0 +1,16 @@
+/*
+ * End-to-end tests of timeouts: the real program with the real poll(2), and time that passes 20 times as
+ * fast.
+ */
+#ifndef ZRPC_TESTING_ACCELERATED_H
+#define ZRPC_TESTING_ACCELERATED_H
+
+#include "testing/suite.h"
+
+#define ZRPC_ACCELERATION 20
+
+/* zrpc_suite_main() in a process that scripts/with-faketime starts; run from the top of the tree. Programs
+ * that the tests start inherit the speed. Waits must be poll(2), sleeps or pthread_cond_timedwait(3). */
+int zrpc_suite_main_accelerated(const char *suite, const struct zrpc_test *tests, int argc, char **argv);
+
+#endif
