@@ -1,8 +1,13 @@
 #include "testing/golden.h"
+#include "testing/suite.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "zrpc/pb.h"
+#include "zrpc/versionhandshake.h"
 
 static int hex_digit(char c)
 {
@@ -77,4 +82,94 @@ void zrpc_recording_dispose(struct zrpc_recording *r)
     zrpc_buf_dispose(&r->side[ZRPC_GOLDEN_CLIENT].bytes);
     zrpc_buf_dispose(&r->side[ZRPC_GOLDEN_SERVER].bytes);
     *r = (struct zrpc_recording){0};
+}
+
+#define LABEL_AT 67 /* behind the client's banner */
+
+static bool has_label(const struct zrpc_recording *r, enum zrpc_label label)
+{
+    struct zrpc_view client = zrpc_buf_view(&r->side[ZRPC_GOLDEN_CLIENT].bytes);
+    enum zrpc_label found = ZRPC_LABEL_COUNT;
+
+    if (client.len >= LABEL_AT + ZRPC_LABEL_LEN)
+        (void)zrpc_label_decode(client.data + LABEL_AT, &found, NULL);
+    return found == label;
+}
+
+int zrpc_recordings_count(enum zrpc_label label)
+{
+    DIR *dir = opendir(ZRPC_GOLDEN_DIR);
+    const struct dirent *entry;
+    int count = 0;
+
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        struct zrpc_recording r;
+        char name[256];
+
+        snprintf(name, sizeof name, "%s", entry->d_name);
+        if (strlen(name) < 4 || strcmp(name + strlen(name) - 4, ".txt") != 0)
+            continue;
+        name[strlen(name) - 4] = '\0';
+        if (!CHECK_OK(zrpc_recording_load(name, &r, NULL)))
+            continue;
+        count += has_label(&r, label);
+        zrpc_recording_dispose(&r);
+    }
+    if (dir != NULL)
+        closedir(dir);
+    return count;
+}
+
+void zrpc_golden_check_banner(struct zrpc_view *in, size_t portion)
+{
+    const struct zrpc_banner ours = {.version = ZRPC_PROTOCOL_VERSION};
+    struct zrpc_view all = *in;
+    struct zrpc_banner_reader r;
+    struct zrpc_buf again = {0};
+    int rc = 0;
+
+    zrpc_banner_reader_init(&r);
+    while (rc == 0 && in->len > 0) {
+        struct zrpc_view part = zrpc_view(in->data, in->len < portion ? in->len : portion);
+        size_t given = part.len;
+
+        rc = zrpc_banner_reader_feed(&r, &part, NULL);
+        zrpc_view_take(in, given - part.len);
+    }
+    CHECK_INT(rc, 1);
+    CHECK_OK(zrpc_banner_encode(&ours, &again, NULL));
+    CHECK_BYTES(zrpc_view(all.data, all.len - in->len), zrpc_buf_view(&again));
+    zrpc_buf_dispose(&again);
+    zrpc_banner_reader_dispose(&r);
+}
+
+bool zrpc_golden_check_label(struct zrpc_view *in, enum zrpc_label expected)
+{
+    uint8_t again[ZRPC_LABEL_LEN];
+    enum zrpc_label label;
+    struct zrpc_view bytes;
+
+    if (!CHECK(in->len >= ZRPC_LABEL_LEN))
+        return false;
+    bytes = zrpc_view_take(in, ZRPC_LABEL_LEN);
+    if (!CHECK_OK(zrpc_label_decode(bytes.data, &label, NULL)))
+        return false;
+    zrpc_label_encode(label, again);
+    CHECK_BYTES(bytes, zrpc_view(again, sizeof again));
+    return CHECK_INT(label, expected);
+}
+
+void zrpc_golden_check_message(const struct zrpc_golden_message *m, struct zrpc_view content)
+{
+    ProtobufCMessage *msg = NULL;
+    struct zrpc_buf again = {0};
+
+    if (!CHECK_OK(zrpc_pb_decode(m->descriptor, content, &msg, NULL)))
+        return;
+    if (m->check != NULL)
+        m->check(msg);
+    CHECK_OK(zrpc_pb_encode(msg, &again, NULL));
+    CHECK_BYTES(zrpc_buf_view(&again), content);
+    zrpc_buf_dispose(&again);
+    protobuf_c_message_free_unpacked(msg, NULL);
 }
