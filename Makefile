@@ -47,8 +47,7 @@ TEST_C   := $(wildcard impl/*/*_test.c impl/cmd/*/*_test.c sim/*/*_test.c sim/cm
                        conformance/cases/*_test.c conformance/cmd/*/*_test.c wireevaluator/*_test.c)
 TESTS    := $(TEST_C:%.c=$(BUILD)/test/%)
 SCRIPT_TESTS := $(wildcard scripts/*_test)
-SOURCES  := $(sort $(wildcard $(addsuffix /*.[ch],impl/include/zrpc impl/* impl/cmd/* sim/* sim/cmd/* conformance \
-              conformance/cases conformance/cmd/* wireevaluator wireevaluator/cmd/*)))
+SOURCES  := $(sort $(foreach dir,impl sim conformance wireevaluator,$(wildcard $(addprefix $(dir)/,*.[ch] */*.[ch] */*/*.[ch]))))
 
 .PHONY: all help tests test conformance memcheck asan tsan lint format install staged clean setup
 .DEFAULT_GOAL := all
