@@ -17,6 +17,7 @@ void zrpc_sigpipe_restore(const sigset_t *saved)
 {
     static const struct timespec at_once = {0};
     sigset_t pipe_only;
+    int errnum = errno;
 
     sigemptyset(&pipe_only);
     sigaddset(&pipe_only, SIGPIPE);
@@ -24,4 +25,5 @@ void zrpc_sigpipe_restore(const sigset_t *saved)
         while (sigtimedwait(&pipe_only, NULL, &at_once) < 0 && errno == EINTR)
             continue;
     pthread_sigmask(SIG_SETMASK, saved, NULL);
+    errno = errnum;
 }

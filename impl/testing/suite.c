@@ -124,6 +124,13 @@ int zrpc_suite_main(const char *suite, const struct zrpc_test *tests, int argc, 
     return ran == 0 || failed > 0;
 }
 
+int zrpc_under_valgrind(void)
+{
+    const char *preloaded = getenv("LD_PRELOAD");
+
+    return preloaded != NULL && strstr(preloaded, "vgpreload") != NULL;
+}
+
 static int assert_with(int held, const char *message, const char *file, unsigned line)
 {
     static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;

@@ -23,6 +23,9 @@ struct zrpc_test {
 
 int zrpc_suite_main(const char *suite, const struct zrpc_test *tests, int argc, char **argv);
 
+/* For what cannot be had there; say so in the output. */
+int zrpc_under_valgrind(void);
+
 /* Assertions that show what they compared. */
 #define CHECK_OK(call)               zrpc_check_code((call), 0, #call, __FILE__, __LINE__)
 #define CHECK_CODE(call, expected)   zrpc_check_code((call), (expected), #call, __FILE__, __LINE__)

@@ -10,7 +10,8 @@
 
 /* Blocks SIGPIPE in this thread. *saved is for zrpc_sigpipe_restore() in the same thread; pairs may nest. */
 void zrpc_sigpipe_block(sigset_t *saved);
-/* Takes back a SIGPIPE that is pending although it was not blocked before, and restores the mask. */
+/* Takes back a SIGPIPE that is pending although it was not blocked before, and restores the mask. Keeps
+ * errno. */
 void zrpc_sigpipe_restore(const sigset_t *saved);
 
 #endif

@@ -21,12 +21,13 @@ void zrpc_timeoutconn_close(struct zrpc_timeoutconn *c);
 /* Gives the wire back and frees the rest: for handing a connection on after the handshake. */
 struct zrpc_wire *zrpc_timeoutconn_release(struct zrpc_timeoutconn *c);
 
-/* A point in time (zrpc_now() based) or ZRPC_NEVER, the initial state. */
+/* A point in time (zrpc_now() based) or ZRPC_NEVER, the initial state. A call that has not got its bytes by
+ * then, or is made after, ends with ZRPC_ERR_TIMEOUT. Close_write counts as a write. */
 void zrpc_timeoutconn_set_deadline(struct zrpc_timeoutconn *c, enum zrpc_direction dir, zrpc_time deadline);
-/* Makes all present and future calls fail with ZRPC_ERR_CANCELLED. */
+/* From any thread: makes all present and future calls fail with ZRPC_ERR_CANCELLED. */
 void zrpc_timeoutconn_cancel(struct zrpc_timeoutconn *c);
 
-/* At least one byte, at most len: returns the number, 0 at end of file, or a negative code. */
+/* At least one byte, at most len (> 0): returns the number, 0 at end of file, or a negative code. */
 ssize_t zrpc_timeoutconn_read(struct zrpc_timeoutconn *c, void *buf, size_t len, struct zrpc_error *err);
 ssize_t zrpc_timeoutconn_readv(struct zrpc_timeoutconn *c, const struct iovec *iov, int n,
                                struct zrpc_error *err);

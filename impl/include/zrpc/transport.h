@@ -9,26 +9,34 @@
 
 #define ZRPC_DIAL_TIMEOUT_DEFAULT (10 * ZRPC_SECOND) /* ZR-TCP-*; 0 means none */
 
-/* Two descriptors as a wire named `name`: takes ownership of both (they may be equal: a socket) and makes
- * them non-blocking. Sockets half-close with shutdown(2), pipes by closing the write end. Signals: a write to
- * a vanished reader is ZRPC_ERR_RESET, never SIGPIPE. On failure the descriptors are still the caller's. */
+/* Two descriptors as a wire named `name` (a string that outlives it): takes ownership of both (they may be
+ * equal: a socket) and makes them non-blocking and close-on-exec. Sockets half-close with shutdown(2), pipes
+ * by closing the write end. A write to a vanished reader is ZRPC_ERR_RESET, never SIGPIPE. ZRPC_WIRE_SPLICE
+ * where both are sockets. On failure the descriptors are still the caller's. */
 int zrpc_wire_from_fds(const char *name, int read_fd, int write_fd, struct zrpc_wire **out,
                        struct zrpc_error *err);
 
-/* tcp. `address` is HOST:PORT, [IPV6]:PORT or :PORT. */
+/* tcp. `address` is HOST:PORT, [IPV6]:PORT, [IPV6%ZONE]:PORT or :PORT (listening: every address of the host,
+ * IPv4 and IPv6, as does [::]:PORT; dialling: the host itself). PORT is a number or a service's name. */
 struct zrpc_tcp_client { /* one entry of the `clients` map (ZR-TCP-*) */
-    const char *ip;      /* as text; IPv4, IPv6, IPv4-mapped IPv6 equals IPv4 */
+    /* As text: IPv4 or IPv6; IPv4-mapped IPv6 equals IPv4. With %ZONE (an interface's name or index) it is
+     * for clients on that link only, and wins over the same address without. */
+    const char *ip;
     const char *identity;
 };
 
-/* Copies the map. Fails with ZRPC_ERR_USAGE naming a bad or repeated entry, or ZRPC_ERR_LISTEN. */
+/* Copies the map. Fails with ZRPC_ERR_USAGE naming a bad or repeated entry, ZRPC_ERR_RESOLVE, or
+ * ZRPC_ERR_LISTEN. */
 int zrpc_tcp_listen(const char *address, const struct zrpc_tcp_client *clients, size_t n,
                     struct zrpc_listener **out, struct zrpc_error *err);
+/* Checks the form of `address` only (ZRPC_ERR_USAGE). Dialling resolves names anew each time and tries all
+ * addresses: ZRPC_ERR_RESOLVE, ZRPC_ERR_DIAL, ZRPC_ERR_TIMEOUT. */
 int zrpc_tcp_dialer(const char *address, zrpc_time dial_timeout, struct zrpc_dialer **out,
                     struct zrpc_error *err);
 
-/* local: listeners by name inside one process. Dialling a name nobody listens on fails with ZRPC_ERR_DIAL;
- * dialling waits (at most dial_timeout) until the connection is accepted. */
+/* local: listeners by name inside one process. Listening on a name in use fails with ZRPC_ERR_LISTEN,
+ * dialling one nobody listens on with ZRPC_ERR_DIAL; dialling waits (at most dial_timeout) until the
+ * connection is accepted. */
 int zrpc_local_listen(const char *listener_name, struct zrpc_listener **out, struct zrpc_error *err);
 int zrpc_local_dialer(const char *listener_name, const char *client_identity, zrpc_time dial_timeout,
                       struct zrpc_dialer **out, struct zrpc_error *err);
@@ -36,7 +44,8 @@ int zrpc_local_dialer(const char *listener_name, const char *client_identity, zr
 /* A connected pair of wires inside this process. */
 int zrpc_local_pair(struct zrpc_wire *out[2], struct zrpc_error *err);
 
-/* A "TRANSPORT:REST" endpoint as the tools take it ("tcp:127.0.0.1:8888") to a dialer. */
+/* A "TRANSPORT:REST" endpoint as the tools take it to a dialer: "tcp:HOST:PORT", "local:IDENTITY@LISTENER".
+ */
 int zrpc_dialer_parse(const char *endpoint, zrpc_time dial_timeout, struct zrpc_dialer **out,
                       struct zrpc_error *err);
 

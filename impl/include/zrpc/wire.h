@@ -19,8 +19,9 @@ enum zrpc_direction { ZRPC_READ, ZRPC_WRITE };
 
 /* What a transport can do beyond the contract. */
 enum zrpc_wire_caps {
-    ZRPC_WIRE_SPLICE =
-        1 << 0, /* the descriptors carry exactly the wire's bytes: splice(2) may move payload */
+    /* The descriptors that `wait` gives carry exactly the wire's bytes: splice(2) may move payload. The
+     * caller guards itself against SIGPIPE then (zrpc/sigpipe.h). */
+    ZRPC_WIRE_SPLICE = 1 << 0,
 };
 
 struct zrpc_wire;
@@ -28,19 +29,21 @@ struct zrpc_wire;
 struct zrpc_wire_ops {
     const char *name; /* "tcp", "tls", "ssh", "stdinserver", "local" */
     unsigned caps;    /* enum zrpc_wire_caps */
-    /* > 0 bytes read; 0 end of file: the peer closed its write direction; ZRPC_ERR_AGAIN; ZRPC_ERR_RESET; ...
-     */
+    /* > 0 bytes read; 0 end of file: the peer closed its write direction; ZRPC_ERR_AGAIN; ZRPC_ERR_RESET;
+     * ZRPC_ERR_CLOSED after shutdown; ... Never a timeout. The vector must have room for at least one byte,
+     * ZRPC_ERR_USAGE otherwise. */
     ssize_t (*readv)(struct zrpc_wire *w, const struct iovec *iov, int n, struct zrpc_error *err);
-    /* > 0 bytes written (may be fewer than given); ZRPC_ERR_AGAIN; ZRPC_ERR_CLOSED after close_write;
-     * ZRPC_ERR_RESET;...
-     */
+    /* > 0 bytes written (may be fewer than given); ZRPC_ERR_AGAIN; ZRPC_ERR_CLOSED after close_write or
+     * shutdown; ZRPC_ERR_RESET; ... The vector must hold at least one byte. */
     ssize_t (*writev)(struct zrpc_wire *w, const struct iovec *iov, int n, struct zrpc_error *err);
-    /* Half-close: 0 done, ZRPC_ERR_AGAIN (call again when ZRPC_WRITE is ready), or failure. */
+    /* Half-close: 0 done (also when it was done before), ZRPC_ERR_AGAIN (call again when ZRPC_WRITE is
+     * ready), or failure. */
     int (*close_write)(struct zrpc_wire *w, struct zrpc_error *err);
     /* Descriptor and events that make the direction worth trying again. A transport that already holds
      * readable bytes in memory answers with fd = -1: do not wait, call. */
     struct pollfd (*wait)(struct zrpc_wire *w, enum zrpc_direction dir);
-    /* Wakes threads blocked in poll() on this wire, for good: both directions then fail or end. */
+    /* From any thread: wakes threads blocked in poll() on this wire, for good; both directions then fail with
+     * ZRPC_ERR_CLOSED. */
     void (*shutdown)(struct zrpc_wire *w);
     /* Releases everything, the wire itself included. Called once, when no thread is in the wire. */
     void (*close)(struct zrpc_wire *w);
@@ -107,7 +110,8 @@ struct zrpc_listener_ops {
     const char *name;
     /* 0: *out filled. ZRPC_ERR_AGAIN: nobody is waiting. ZRPC_ERR_REFUSED_IDENTITY and other errors concern
      * one connection only (already closed; *err names the peer); only ZRPC_ERR_CLOSED ends the listener.
-     * Never blocks on the peer. */
+     * ZRPC_ERR_LIMIT: out of descriptors or memory; the connection still waits and `fd` stays readable, so
+     * pause before the next call. Never blocks on the peer. */
     int (*accept)(struct zrpc_listener *l, struct zrpc_accepted *out, struct zrpc_error *err);
     /* Descriptor to poll for POLLIN before accept. */
     int (*fd)(const struct zrpc_listener *l);
