@@ -79,6 +79,8 @@ $(SETUP): scripts/setup
 	$(Q)./scripts/setup $(GROUPS)
 	$(Q)mkdir -p $(@D) && touch $@
 
+all tests memcheck: | $(SETUP)
+
 setup:
 	$(Q)./scripts/setup build test memcheck lint
 
