@@ -1,0 +1,171 @@
+#include "dataconn/pump.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "dataconn/pump_io.h"
+
+void zrpc_pump_init(struct zrpc_pump *p, struct zrpc_wire *wire, struct zrpc_exchange *x,
+                    zrpc_pump_input *input, const struct zrpc_dataconn_options *options)
+{
+    *p = (struct zrpc_pump){
+        .wire = wire,
+        .x = x,
+        .input = input,
+        .options = options,
+        .wake_fd = -1,
+        .cancel_fd = options->cancel_fd,
+        .ready = {true, true, true, true},
+        .source_fd = -1,
+        .sink_fd = -1,
+    };
+    zrpc_sigpipe_block(&p->signals);
+}
+
+void zrpc_pump_dispose(struct zrpc_pump *p)
+{
+    zrpc_source_close(&p->source);
+    zrpc_sink_close(&p->sink);
+    zrpc_wire_close(p->wire);
+    free(p->in_base);
+    free(p->out_base);
+    zrpc_sigpipe_restore(&p->signals);
+}
+
+/* Is the gate worth waiting for, or worth trying? */
+static bool wanted(const struct zrpc_pump *p, enum zrpc_gate gate)
+{
+    const struct zrpc_exchange *x = p->x;
+    bool open = x->hc.conn.state == ZRPC_CONN_OPEN;
+    bool splicing = zrpc_pump_can_splice_in(p);
+
+    switch (gate) {
+    case ZRPC_GATE_READ:
+        return !p->at_eof && (!open || (x->reading && p->in.len == 0 && p->content.len == 0 &&
+                                        (!splicing || p->ready[ZRPC_GATE_SINK])));
+    case ZRPC_GATE_WRITE:
+        return !zrpc_heartbeatconn_idle(&x->hc) && p->write_error.code == ZRPC_OK;
+    case ZRPC_GATE_SOURCE:
+        return open && x->sending != 0 && zrpc_heartbeatconn_idle(&x->hc);
+    case ZRPC_GATE_SINK:
+        return open && (p->content.len > 0 || splicing);
+    default:
+        return false;
+    }
+}
+
+static struct pollfd gate_poll(struct zrpc_pump *p, enum zrpc_gate gate)
+{
+    switch (gate) {
+    case ZRPC_GATE_READ:
+        return zrpc_wire_wait(p->wire, ZRPC_READ);
+    case ZRPC_GATE_WRITE:
+        return zrpc_wire_wait(p->wire, ZRPC_WRITE);
+    case ZRPC_GATE_SOURCE:
+        return (struct pollfd){.fd = p->source_fd, .events = POLLIN};
+    default:
+        return (struct pollfd){.fd = p->sink_fd, .events = POLLOUT};
+    }
+}
+
+/* Bytes that were read, or a gate that is ready, mean that there is more to do before waiting. */
+static bool runnable(const struct zrpc_pump *p)
+{
+    if (p->in.len > 0 && p->content.len == 0 && (p->x->reading || p->x->hc.conn.state != ZRPC_CONN_OPEN))
+        return true;
+    for (enum zrpc_gate gate = 0; gate < ZRPC_GATES; gate++)
+        if (wanted(p, gate) && p->ready[gate])
+            return true;
+    return false;
+}
+
+static int wait_for_gates(struct zrpc_pump *p, struct zrpc_error *err)
+{
+    struct pollfd fds[ZRPC_GATES + 2] = {
+        [ZRPC_GATES] = {.fd = p->wake_fd, .events = POLLIN},
+        [ZRPC_GATES + 1] = {.fd = p->cancel_fd, .events = POLLIN},
+    };
+    zrpc_time now = zrpc_now();
+    int timeout;
+
+    zrpc_heartbeatconn_want_read(&p->x->hc, now, wanted(p, ZRPC_GATE_READ));
+    for (enum zrpc_gate gate = 0; gate < ZRPC_GATES; gate++) {
+        fds[gate].fd = -1;
+        if (!wanted(p, gate) || p->ready[gate])
+            continue;
+        fds[gate] = gate_poll(p, gate);
+        p->ready[gate] = fds[gate].fd < 0;
+    }
+    timeout = runnable(p) ? 0 : zrpc_poll_timeout(now, zrpc_heartbeatconn_wakeup(&p->x->hc));
+    if (poll(fds, ZRPC_GATES + 2, timeout) < 0 && errno != EINTR)
+        return zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "poll");
+    for (enum zrpc_gate gate = 0; gate < ZRPC_GATES; gate++)
+        if (fds[gate].fd >= 0 && fds[gate].revents != 0)
+            p->ready[gate] = true;
+    if (fds[ZRPC_GATES + 1].revents != 0)
+        return zrpc_fail(err, ZRPC_ERR_CANCELLED, "cancelled");
+    return fds[ZRPC_GATES].revents != 0 ? ZRPC_PUMP_WOKEN : 0;
+}
+
+/* The last steps of the orderly end. */
+static int half_close(struct zrpc_pump *p, struct zrpc_error *err)
+{
+    struct zrpc_frameconn *conn = &p->x->hc.conn;
+
+    if (conn->state == ZRPC_CONN_HALF_CLOSE) {
+        int rc = zrpc_wire_close_write(p->wire, err);
+
+        if (rc == ZRPC_ERR_AGAIN)
+            p->ready[ZRPC_GATE_WRITE] = false;
+        else if (rc < 0)
+            return rc;
+        else
+            zrpc_frameconn_half_closed(conn);
+    }
+    if (conn->state == ZRPC_CONN_DRAINING && p->at_eof)
+        return zrpc_heartbeatconn_eof(&p->x->hc, err);
+    return 0;
+}
+
+int zrpc_pump_run(struct zrpc_pump *p, struct zrpc_error *err)
+{
+    struct zrpc_error local;
+    int rc;
+
+    if (err == NULL)
+        err = &local;
+    for (;;) {
+        rc = zrpc_heartbeatconn_tick(&p->x->hc, zrpc_now(), err);
+        if (rc == 0)
+            rc = zrpc_pump_write(p, err);
+        if (rc == 0)
+            rc = zrpc_pump_read(p, err);
+        if (rc == 0)
+            rc = half_close(p, err);
+        if (rc == 0 && p->x->hc.conn.state == ZRPC_CONN_CLOSED)
+            rc = ZRPC_PUMP_CLOSED;
+        if (rc == 0)
+            rc = wait_for_gates(p, err);
+        if (rc != 0)
+            break;
+    }
+    if (rc < 0 && rc != ZRPC_ERR_HANDLER && p->write_error.code != ZRPC_OK) {
+        *err = p->write_error;
+        rc = err->code;
+    }
+    return rc;
+}
+
+void zrpc_pump_shutdown(struct zrpc_pump *p)
+{
+    int rc;
+
+    p->wake_fd = p->cancel_fd = -1;
+    p->content = (struct zrpc_view){0};
+    zrpc_heartbeatconn_shutdown(&p->x->hc, zrpc_now());
+    if (p->write_error.code != ZRPC_OK)
+        return;
+    do
+        rc = zrpc_pump_run(p, NULL);
+    while (rc >= 0 && rc != ZRPC_PUMP_CLOSED);
+}
