@@ -1,0 +1,49 @@
+/*
+ * rpc server: accepts connections from any number of listeners and serves each on its own from its first byte
+ * (proto/SPEC.md, ZR-SRV-*): transport authentication, version handshake, label, then control or data.
+ */
+#ifndef ZRPC_SERVER_H
+#define ZRPC_SERVER_H
+
+#include "zrpc/handler.h"
+#include "zrpc/heartbeatconn.h"
+
+#define ZRPC_SERVER_CONNECTIONS_DEFAULT 1024u
+#define ZRPC_SERVER_GRACE_DEFAULT       (10 * ZRPC_SECOND)
+#define ZRPC_SERVER_AUTH_TIMEOUT        (10 * ZRPC_SECOND)
+
+struct zrpc_server_options {
+    struct zrpc_handler handler;
+    unsigned max_connections;    /* further ones are closed at once; 0: the default */
+    unsigned handler_threads;    /* handlers running at once, control and data each; 0: 64 */
+    zrpc_time handshake_timeout; /* ZR-HS-*; zrpc_server_options_env() has the default */
+    zrpc_time label_timeout;     /* ZR-MUX-*; likewise */
+    zrpc_time grace;             /* how long requests may go on after stop */
+    struct zrpc_heartbeat_config heartbeat;
+    /* Optional: runs before each request's handler, may set call->user or refuse. */
+    int (*intercept)(void *ctx, struct zrpc_call *call, struct zrpc_error *err);
+    void *intercept_ctx;
+    const struct zrpc_log *log;         /* general; all three optional */
+    const struct zrpc_log *log_control; /* NULL: as general */
+    const struct zrpc_log *log_data;    /* NULL: as general */
+};
+
+/* All defaults, timeouts from the environment (zrpc/versionhandshake.h, zrpc/transportmux.h). ZRPC_ERR_USAGE
+ * naming the variable that is no duration. */
+int zrpc_server_options_env(struct zrpc_server_options *options, struct zrpc_error *err);
+
+struct zrpc_server;
+
+int zrpc_server_new(const struct zrpc_server_options *options, struct zrpc_server **out,
+                    struct zrpc_error *err);
+/* Before serve. Takes ownership of the listener, also on failure. */
+int zrpc_server_add_listener(struct zrpc_server *s, struct zrpc_listener *l, struct zrpc_error *err);
+/* Accepts and serves until stopped; then closes the listeners, waits for what is under way, at most the
+ * grace period, and cancels the rest. 0 when all connections have ended. */
+int zrpc_server_serve(struct zrpc_server *s, struct zrpc_error *err);
+/* Async-signal-safe, from any thread. The second call ends the grace period. */
+void zrpc_server_stop(struct zrpc_server *s);
+/* After serve has returned. NULL is allowed. */
+void zrpc_server_close(struct zrpc_server *s);
+
+#endif
