@@ -1,0 +1,103 @@
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "zrpc.h"
+#include "zrpc/transport.h"
+
+int exit_status(int code)
+{
+    static const int by_band[] = {
+        [ZRPC_BAND_OK] = EXIT_DONE,           [ZRPC_BAND_LOCAL] = EXIT_LOCAL,
+        [ZRPC_BAND_PROTOCOL] = EXIT_PROTOCOL, [ZRPC_BAND_PEER] = EXIT_CONNECTION,
+        [ZRPC_BAND_TIMEOUT] = EXIT_TIMEOUT,   [ZRPC_BAND_CLOSED] = EXIT_CONNECTION,
+        [ZRPC_BAND_SYSTEM] = EXIT_CONNECTION, [ZRPC_BAND_TLS] = EXIT_CONNECTION,
+    };
+
+    if (code == ZRPC_ERR_HANDLER || code == ZRPC_ERR_PEER_SOURCE)
+        return EXIT_REFUSED;
+    if (code == ZRPC_ERR_USAGE)
+        return EXIT_USAGE;
+    return by_band[zrpc_code_band(code)];
+}
+
+int usage_error(const char *command, const char *text)
+{
+    fprintf(stderr, "zrpc %s: %s\nzrpc %s --help shows the options.\n", command, text, command);
+    return EXIT_USAGE;
+}
+
+static int signal_fd = -1;
+
+static void on_signal(int signo)
+{
+    int saved = errno;
+
+    (void)signo;
+    eventfd_write(signal_fd, 1);
+    errno = saved;
+}
+
+int cancel_on_signal(struct zrpc_error *err)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
+
+    signal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (signal_fd < 0)
+        return zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "eventfd");
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    return signal_fd;
+}
+
+int client_begin(struct client *c, const struct cli_command *command, const struct cli_option *options,
+                 int argc, char **argv, struct cli_list *args)
+{
+    struct zrpc_error err;
+    int rc = cli_parse(options, argc, argv, args, &err);
+
+    if (rc == 0 && c->help) {
+        cli_print_command(stdout, "zrpc", command, options);
+        return EXIT_DONE;
+    }
+    if (rc == 0 && c->connect == NULL)
+        rc = zrpc_fail(&err, ZRPC_ERR_USAGE, "--connect is missing: the server, such as tcp:127.0.0.1:8888");
+    if (rc == 0)
+        rc = zrpc_dialer_parse(c->connect, c->timeout, &c->dialer, &err);
+    if (rc == 0)
+        rc = zrpc_connect_options_env(&c->connect_options, &err);
+    if (rc == 0)
+        rc = c->data_options.cancel_fd = cancel_on_signal(&err);
+    return rc < 0 ? usage_error(command->name, err.text) : -1;
+}
+
+void client_end(struct client *c)
+{
+    if (c->dialer != NULL)
+        c->dialer->ops->close(c->dialer);
+}
+
+int client_data_wire(struct client *c, struct zrpc_wire **out, struct zrpc_error *err)
+{
+    return zrpc_connect(c->dialer, ZRPC_DATA, &c->connect_options, ZRPC_NEVER, out, err);
+}
+
+int client_report(const struct client *c, FILE *out, const char *command, int rc,
+                  const struct zrpc_error *err, json_t *result)
+{
+    if (!c->json && rc < 0)
+        fprintf(stderr, "zrpc %s: %s\n", command, err->text);
+    if (c->json) {
+        json_t *report = rc < 0 ? json_pack("{s:b, s:{s:s, s:s}}", "ok", 0, "error", "code",
+                                            zrpc_code_name(rc), "text", err->text)
+                                : json_pack("{s:b, s:O}", "ok", 1, "result", result);
+
+        json_dumpf(report, out, JSON_INDENT(2));
+        fputc('\n', out);
+        json_decref(report);
+    }
+    json_decref(result);
+    return exit_status(rc);
+}

@@ -1,0 +1,16 @@
+#include "zrpc.h"
+
+static const struct cli_command commands[] = {
+    {"serve", "--listen ENDPOINT... [OPTION...]", "serve a simulated pool", command_serve},
+    {"ping", "--connect ENDPOINT --data", "ask a server for an echo", command_ping},
+    {"send", "FS --to @SNAP [--from @SNAP|#BOOKMARK] [OPTION...]",
+     "have the server send a snapshot, to a file or stdout", command_send},
+    {"recv", "FS [-i FILE] [OPTION...]", "have the server receive a stream, from a file or stdin",
+     command_recv},
+    {0},
+};
+
+int main(int argc, char **argv)
+{
+    return cli_main("zrpc", "zrpc speaks the RPC protocol of zrepl's daemons.", commands, argc, argv);
+}
