@@ -135,11 +135,11 @@ int zrpc_pump_run(struct zrpc_pump *p, struct zrpc_error *err)
     if (err == NULL)
         err = &local;
     for (;;) {
-        rc = zrpc_heartbeatconn_tick(&p->x->hc, zrpc_now(), err);
-        if (rc == 0)
-            rc = zrpc_pump_write(p, err);
+        rc = zrpc_pump_write(p, err);
         if (rc == 0)
             rc = zrpc_pump_read(p, err);
+        if (rc == 0) /* only now: what has come while this thread was held up counts as progress */
+            rc = zrpc_heartbeatconn_tick(&p->x->hc, zrpc_now(), err);
         if (rc == 0)
             rc = half_close(p, err);
         if (rc == 0 && p->x->hc.conn.state == ZRPC_CONN_CLOSED)
