@@ -94,7 +94,7 @@ int client_report(const struct client *c, FILE *out, const char *command, int rc
                                             zrpc_code_name(rc), "text", err->text)
                                 : json_pack("{s:b, s:O}", "ok", 1, "result", result);
 
-        json_dumpf(report, out, JSON_INDENT(2));
+        json_dumpf(report, out, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
         fputc('\n', out);
         json_decref(report);
     }
