@@ -39,6 +39,17 @@ static int on_trailer(struct zrpc_stream_reader *r, const struct zrpc_frame_even
     return zrpc_buf_append(&r->trailer, kept, err);
 }
 
+/* As much of the text as an error holds; a zero byte would end it too soon. */
+static int fail_with_text(struct zrpc_view text, struct zrpc_error *err)
+{
+    char shown[ZRPC_ERROR_TEXT_MAX];
+
+    text = zrpc_utf8_prefix(text, sizeof shown);
+    for (size_t i = 0; i < text.len; i++)
+        shown[i] = text.data[i] != 0 ? (char)text.data[i] : '?';
+    return zrpc_fail(err, ZRPC_ERR_PEER_SOURCE, "%.*s", (int)text.len, shown);
+}
+
 static int fail_source(struct zrpc_stream_reader *r, struct zrpc_error *err)
 {
     struct zrpc_view text = zrpc_utf8_prefix(zrpc_buf_view(&r->trailer), ZRPC_STREAM_TRAILER_MAX);
@@ -53,7 +64,7 @@ static int fail_source(struct zrpc_stream_reader *r, struct zrpc_error *err)
         return zrpc_fail(err, ZRPC_ERR_PEER_SOURCE, "source failed, with an empty error text");
     if (!zrpc_utf8_valid(text))
         return zrpc_fail(err, ZRPC_ERR_PEER_SOURCE, "source failed, with an error text that is not UTF-8");
-    return zrpc_fail(err, ZRPC_ERR_PEER_SOURCE, "%.*s", (int)text.len, (const char *)text.data);
+    return fail_with_text(text, err);
 }
 
 static int on_end(struct zrpc_stream_reader *r, const struct zrpc_frame_event *ev, struct zrpc_error *err)

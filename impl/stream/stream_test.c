@@ -225,6 +225,23 @@ static void source_error_is_the_peers_text_alone(void)
     zrpc_buf_dispose(&wire);
 }
 
+/* A zero byte is UTF-8, but would end the error's text: it is shown, and kept in the trailer. */
+static void zero_bytes_do_not_cut_a_source_error(void)
+{
+    struct receiver r = receiver(T);
+    struct zrpc_buf wire = {0};
+    struct zrpc_view in;
+
+    put_frame(&wire, TRAILER, zrpc_view("\0disk\0on fire", 13));
+    put_frame(&wire, END, zrpc_view(NULL, 0));
+    in = zrpc_buf_view(&wire);
+    CHECK_CODE(receive(&r, &in), ZRPC_ERR_PEER_SOURCE);
+    CHECK_STR(r.err.text, "?disk?on fire");
+    CHECK_BYTES(zrpc_buf_view(&r.stream.trailer), zrpc_view("\0disk\0on fire", 13));
+    dispose(&r);
+    zrpc_buf_dispose(&wire);
+}
+
 static void next_stream_follows_on_a_clean_connection(void)
 {
     static const struct frame frames[] = {{T, "abc"}, {END, ""},  {TRAILER, "first failed"},
@@ -580,6 +597,7 @@ static void noise_is_survived(void)
 static const struct zrpc_test tests[] = {
     {"every outcome, however the input is cut", every_outcome},
     {"a source error is the peer's text alone", source_error_is_the_peers_text_alone},
+    {"zero bytes do not cut a source error", zero_bytes_do_not_cut_a_source_error},
     {"the next stream follows on a clean connection", next_stream_follows_on_a_clean_connection},
     {"an overlong trailer is cut between characters", overlong_trailer_is_cut},
     {"the longest trailer is kept whole", longest_trailer_is_kept_whole},
