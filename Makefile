@@ -49,7 +49,7 @@ TESTS    := $(TEST_C:%.c=$(BUILD)/test/%)
 SCRIPT_TESTS := $(wildcard scripts/*_test)
 SOURCES  := $(sort $(foreach dir,impl sim conformance wireevaluator,$(wildcard $(addprefix $(dir)/,*.[ch] */*.[ch] */*/*.[ch]))))
 
-.PHONY: all help tests test conformance memcheck asan tsan lint format install staged clean setup
+.PHONY: all help tests test conformance memcheck asan tsan fuzz run-fuzzers lint format install staged clean setup
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -64,6 +64,7 @@ help:
 #: make conformance   run the conformance suite against the reference server
 #: make memcheck      run the tests under valgrind
 #: make asan, tsan    run the tests under the sanitizers
+#: make fuzz          fuzz the state machines with clang's libFuzzer, FUZZ_SECONDS (30) each
 #: make lint, format  check or apply the code's form
 #: make install       install below $(DESTDIR)$(PREFIX)
 #: make clean         remove build/
@@ -72,7 +73,7 @@ help:
 
 # Set-up runs once for each version of the script, before anything is compiled, for all that the goals need.
 GOALS    := $(or $(MAKECMDGOALS),all)
-GROUPS   := build $(if $(filter-out all install,$(GOALS)),test) $(filter memcheck lint,$(subst format,lint,$(GOALS)))
+GROUPS   := build $(if $(filter-out all install,$(GOALS)),test) $(filter memcheck lint,$(subst format,lint,$(subst fuzz,lint,$(GOALS))))
 SETUP    := $(BUILD)/.setup-$(subst $() ,-,$(strip $(GROUPS)))
 
 $(SETUP): scripts/setup
@@ -158,6 +159,27 @@ asan:
 
 tsan:
 	$(Q)$(MAKE) BUILD=$(BUILD)/tsan SANITIZE=-fsanitize=thread OPT='-O1 -g' TEST_MODE=--tsan test
+
+# Fuzzing. Each corpus grows in build/fuzz/NAME; an input that fails stays beside it.
+FUZZ_SECONDS ?= 30
+FUZZERS  := $(patsubst impl/testing/fuzz/%.c,$(BUILD)/fuzzer/%,$(wildcard impl/testing/fuzz/*.c))
+
+fuzz: | $(SETUP)
+	$(Q)$(MAKE) BUILD=$(BUILD)/fuzz CC=clang OPT='-O1 -g' \
+	    SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' run-fuzzers
+
+$(BUILD)/fuzzer/%: $(BUILD)/obj/impl/testing/fuzz/%.o $(LIB_A)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+run-fuzzers: $(FUZZERS)
+	$(Q)for fuzzer in $^; do \
+	    name=$${fuzzer##*/}; out=$(BUILD)/$$name; mkdir -p $$out; \
+	    $$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -max_len=4096 -verbosity=0 \
+	        -print_final_stats=1 -dict=impl/testing/fuzz/wire.dict -artifact_prefix=$$out- $$out >$$out.log 2>&1 || \
+	        { cat $$out.log; exit 1; }; \
+	    sed -n "s/^stat::number_of_executed_units: */$$name: inputs without a finding: /p" $$out.log; \
+	done
 
 conformance: all
 	$(Q)BUILD=$(BUILD) ./scripts/run-conformance
