@@ -1,96 +1,118 @@
 #include "zrpc/workpool.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
-
-enum { STACK_SIZE = 512 * 1024 };
+#include <time.h>
 
 struct job {
     void (*run)(void *arg);
     void *arg;
 };
 
-struct zrpc_workpool {
-    pthread_mutex_t lock;
-    pthread_cond_t changed; /* a job was queued, or the pool is closing */
-    bool closing;
-    unsigned max_threads, n_threads, n_idle;
-    size_t queue_max, first, n_queued; /* a ring of queue_max jobs */
-    struct job *queue;
-    pthread_t *threads;
+/* A thread's place. One that has ended keeps it until somebody joins it: who needs the place, or close. */
+struct worker {
+    struct zrpc_workpool *pool;
+    pthread_t thread;
+    enum { VACANT, AT_WORK, ENDED } state;
 };
 
-int zrpc_workpool_new(unsigned threads, unsigned queue, struct zrpc_workpool **out, struct zrpc_error *err)
-{
-    struct zrpc_workpool *pool = calloc(1, sizeof *pool);
+struct zrpc_workpool {
+    size_t max_threads;
+    pthread_mutex_t lock; /* guards everything below */
+    pthread_cond_t wake;  /* a job was queued, or the pool is closing */
+    bool closing;
+    zrpc_time idle_timeout;
+    size_t threads, running; /* threads that are at a job */
+    struct job *queue;       /* a ring with a place for each job that may wait or is about to run */
+    size_t queue_size, first, queued;
+    struct worker workers[]; /* max_threads */
+};
 
-    if (pool != NULL) {
-        pool->queue = calloc(queue, sizeof *pool->queue);
-        pool->threads = calloc(threads, sizeof *pool->threads);
-    }
-    if (pool == NULL || pool->queue == NULL || pool->threads == NULL) {
-        if (pool != NULL) {
-            free(pool->queue);
-            free(pool->threads);
-        }
-        free(pool);
-        return zrpc_fail(err, ZRPC_ERR_NOMEM, "no memory for a pool of %u threads", threads);
-    }
-    pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->changed, NULL);
-    pool->max_threads = threads;
-    pool->queue_max = queue;
-    *out = pool;
-    return 0;
+static void queue_put(struct zrpc_workpool *p, struct job job)
+{
+    p->queue[(p->first + p->queued++) % p->queue_size] = job;
 }
 
-/* Waits for a job; false when the pool is closing and none is left. Called with the lock held. */
-static bool next_job(struct zrpc_workpool *pool, struct job *out)
+static struct job queue_take(struct zrpc_workpool *p)
 {
-    pool->n_idle++;
-    while (pool->n_queued == 0 && !pool->closing)
-        pthread_cond_wait(&pool->changed, &pool->lock);
-    pool->n_idle--;
-    if (pool->n_queued == 0)
-        return false;
-    *out = pool->queue[pool->first];
-    pool->first = (pool->first + 1) % pool->queue_max;
-    pool->n_queued--;
-    return true;
+    struct job job = p->queue[p->first];
+
+    p->first = (p->first + 1) % p->queue_size;
+    p->queued--;
+    return job;
+}
+
+/* With the lock held: until there is a job or the pool closes; false after idle_timeout without. */
+static bool wait_for_work(struct zrpc_workpool *p)
+{
+    zrpc_time until = zrpc_deadline(zrpc_now(), p->idle_timeout);
+    struct timespec ts = {.tv_sec = until / ZRPC_SECOND, .tv_nsec = until % ZRPC_SECOND};
+    int errnum = 0;
+
+    while (p->queued == 0 && !p->closing && errnum != ETIMEDOUT)
+        errnum = pthread_cond_timedwait(&p->wake, &p->lock, &ts);
+    return p->queued > 0;
 }
 
 static void *work(void *arg)
 {
-    struct zrpc_workpool *pool = arg;
-    struct job job;
+    struct worker *w = arg;
+    struct zrpc_workpool *p = w->pool;
 
-    pthread_mutex_lock(&pool->lock);
-    while (next_job(pool, &job)) {
-        pthread_mutex_unlock(&pool->lock);
+    pthread_mutex_lock(&p->lock);
+    while (p->queued > 0 || wait_for_work(p)) {
+        struct job job = queue_take(p);
+
+        p->running++;
+        pthread_mutex_unlock(&p->lock);
         job.run(job.arg);
-        pthread_mutex_lock(&pool->lock);
+        pthread_mutex_lock(&p->lock);
+        p->running--;
     }
-    pthread_mutex_unlock(&pool->lock);
+    p->threads--;
+    w->state = ENDED;
+    pthread_mutex_unlock(&p->lock);
     return NULL;
 }
 
-/* Called with the lock held. Without a thread at all the job would never run: that is a failure. */
-static int add_thread(struct zrpc_workpool *pool, struct zrpc_error *err)
+/* With the lock held, and fewer than max_threads threads. An errno. */
+static int start_worker(struct zrpc_workpool *p)
 {
-    pthread_attr_t attr;
+    struct worker *w = p->workers;
     int errnum;
 
-    if (pool->n_idle > pool->n_queued || pool->n_threads == pool->max_threads)
-        return 0;
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK_SIZE);
-    errnum = pthread_create(&pool->threads[pool->n_threads], &attr, work, pool);
-    pthread_attr_destroy(&attr);
-    if (errnum == 0)
-        pool->n_threads++;
-    else if (pool->n_threads == 0)
-        return zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errnum, "no thread to run a job");
+    while (w->state == AT_WORK)
+        w++;
+    /* An ended thread has let go of the lock for good, so this waits for nothing but its last instructions.
+     */
+    if (w->state == ENDED)
+        pthread_join(w->thread, NULL);
+    w->pool = p;
+    errnum = pthread_create(&w->thread, NULL, work, w);
+    w->state = errnum == 0 ? AT_WORK : VACANT;
+    p->threads += errnum == 0;
+    return errnum;
+}
+
+/* With the lock held. */
+static int submit(struct zrpc_workpool *p, struct job job, struct zrpc_error *err)
+{
+    if (p->closing)
+        return zrpc_fail(err, ZRPC_ERR_CLOSED, "work pool: closing");
+    if (p->running + p->queued >= p->queue_size)
+        return zrpc_fail(err, ZRPC_ERR_LIMIT, "work pool: %zu threads are busy and %zu jobs wait", p->running,
+                         p->queued);
+    /* Each queued job has a thread coming for it, where there are enough. */
+    if (p->threads - p->running <= p->queued && p->threads < p->max_threads) {
+        int errnum = start_worker(p);
+
+        if (errnum != 0 && p->threads == 0)
+            return zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errnum, "work pool: start a thread");
+    }
+    queue_put(p, job);
+    pthread_cond_signal(&p->wake);
     return 0;
 }
 
@@ -100,16 +122,86 @@ int zrpc_workpool_submit(struct zrpc_workpool *pool, void (*run)(void *arg), voi
     int rc;
 
     pthread_mutex_lock(&pool->lock);
-    if (pool->n_queued == pool->queue_max)
-        rc = zrpc_fail(err, ZRPC_ERR_LIMIT, "too busy: %zu jobs are waiting already", pool->n_queued);
-    else
-        rc = add_thread(pool, err);
-    if (rc == 0) {
-        pool->queue[(pool->first + pool->n_queued++) % pool->queue_max] = (struct job){run, arg};
-        pthread_cond_signal(&pool->changed);
-    }
+    rc = submit(pool, (struct job){.run = run, .arg = arg}, err);
     pthread_mutex_unlock(&pool->lock);
     return rc;
+}
+
+struct zrpc_workpool_stats zrpc_workpool_stats(struct zrpc_workpool *pool)
+{
+    struct zrpc_workpool_stats stats;
+
+    pthread_mutex_lock(&pool->lock);
+    stats = (struct zrpc_workpool_stats){
+        .threads = pool->threads, .running = pool->running, .queued = pool->queued};
+    pthread_mutex_unlock(&pool->lock);
+    return stats;
+}
+
+static int init_sync(struct zrpc_workpool *p, struct zrpc_error *err)
+{
+    pthread_condattr_t attr;
+    int errnum = pthread_condattr_init(&attr);
+
+    if (errnum == 0) {
+        errnum = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+        if (errnum == 0)
+            errnum = pthread_cond_init(&p->wake, &attr);
+        pthread_condattr_destroy(&attr);
+    }
+    if (errnum == 0) {
+        errnum = pthread_mutex_init(&p->lock, NULL);
+        if (errnum != 0)
+            pthread_cond_destroy(&p->wake);
+    }
+    return errnum == 0 ? 0 : zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errnum, "work pool: initialise");
+}
+
+int zrpc_workpool_new(unsigned threads, unsigned queue, struct zrpc_workpool **out, struct zrpc_error *err)
+{
+    struct zrpc_workpool *p;
+    int rc;
+
+    if (threads == 0)
+        return zrpc_fail(err, ZRPC_ERR_USAGE, "work pool: at least one thread is needed");
+    p = calloc(1, sizeof *p + threads * sizeof p->workers[0]);
+    if (p != NULL) {
+        p->max_threads = threads;
+        p->idle_timeout = ZRPC_WORKPOOL_IDLE_TIMEOUT_DEFAULT;
+        p->queue_size = (size_t)threads + queue;
+        p->queue = calloc(p->queue_size, sizeof p->queue[0]);
+    }
+    if (p == NULL || p->queue == NULL) {
+        free(p);
+        return zrpc_fail(err, ZRPC_ERR_NOMEM, "work pool: no memory for %u threads and %u jobs", threads,
+                         queue);
+    }
+    rc = init_sync(p, err);
+    if (rc < 0) {
+        free(p->queue);
+        free(p);
+        return rc;
+    }
+    *out = p;
+    return 0;
+}
+
+void zrpc_workpool_set_idle_timeout(struct zrpc_workpool *pool, zrpc_time timeout)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->idle_timeout = timeout;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void join_worker(struct zrpc_workpool *p, struct worker *w)
+{
+    bool vacant;
+
+    pthread_mutex_lock(&p->lock);
+    vacant = w->state == VACANT;
+    pthread_mutex_unlock(&p->lock);
+    if (!vacant)
+        pthread_join(w->thread, NULL);
 }
 
 void zrpc_workpool_close(struct zrpc_workpool *pool)
@@ -118,13 +210,12 @@ void zrpc_workpool_close(struct zrpc_workpool *pool)
         return;
     pthread_mutex_lock(&pool->lock);
     pool->closing = true;
-    pthread_cond_broadcast(&pool->changed);
+    pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
-    for (unsigned i = 0; i < pool->n_threads; i++)
-        pthread_join(pool->threads[i], NULL);
-    pthread_cond_destroy(&pool->changed);
+    for (size_t i = 0; i < pool->max_threads; i++)
+        join_worker(pool, &pool->workers[i]);
+    pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->lock);
     free(pool->queue);
-    free(pool->threads);
     free(pool);
 }
