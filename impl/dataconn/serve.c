@@ -7,15 +7,15 @@
 #include "dataconn/pump.h"
 #include "zrpc/pb.h"
 
-/* A request being served. The handler runs on the pool while this thread keeps the connection alive. */
+/* A request being served. The handler runs on a pool while this thread keeps the connection alive. */
 struct serving {
     struct zrpc_dataconn_server machine;
     struct zrpc_pump pump;
     const struct zrpc_handler *handler;
-    struct zrpc_workpool *pool;
+    const struct zrpc_dataconn_pools *pools;
     struct zrpc_call *call;
 
-    /* the job on the pool, at most one; what it fills is not touched before done_fd is readable */
+    /* the job on a pool, at most one; what it fills is not touched before done_fd is readable */
     bool running;
     int (*job)(struct serving *s, struct zrpc_error *err);
     int job_rc;
@@ -98,14 +98,15 @@ static int refuse(struct serving *s, const char *text, struct zrpc_error *err)
     return zrpc_dataconn_server_refuse(&s->machine, zrpc_now(), text, err);
 }
 
-static int start(struct serving *s, int (*job)(struct serving *, struct zrpc_error *), struct zrpc_error *err)
+static int start(struct serving *s, struct zrpc_workpool *pool,
+                 int (*job)(struct serving *, struct zrpc_error *), struct zrpc_error *err)
 {
     struct zrpc_error why;
 
     s->job = job;
     s->job_error = (struct zrpc_error){0};
     s->running = true;
-    if (zrpc_workpool_submit(s->pool, run_job, s, &why) == 0)
+    if (zrpc_workpool_submit(pool, run_job, s, &why) == 0)
         return 0;
     s->running = false;
     return refuse(s, why.text, err);
@@ -120,7 +121,7 @@ static int start_handler(struct serving *s, struct zrpc_error *err)
     if (s->response == NULL)
         return zrpc_fail(err, ZRPC_ERR_NOMEM, "no memory for a response");
     protobuf_c_message_init(endpoint->response, s->response);
-    return start(s, handle[endpoint->method], err);
+    return start(s, s->pools->handlers, handle[endpoint->method], err);
 }
 
 static int on_phase(struct serving *s, struct zrpc_error *err)
@@ -128,7 +129,7 @@ static int on_phase(struct serving *s, struct zrpc_error *err)
     if (s->machine.phase == ZRPC_PHASE_HANDLER)
         return start_handler(s, err);
     if (s->machine.phase == ZRPC_PHASE_FINISH)
-        return start(s, finish_sink, err);
+        return start(s, s->pools->finishers, finish_sink, err);
     if (s->machine.refused.code != ZRPC_OK)
         zrpc_log(s->call->log, ZRPC_LOG_WARN, "refused", "method", s->call->method, "reason",
                  s->machine.refused.text, NULL);
@@ -200,10 +201,10 @@ static void await_job(struct serving *s)
 }
 
 int zrpc_dataconn_serve(struct zrpc_wire *wire, const struct zrpc_dataconn_options *options,
-                        const struct zrpc_handler *handler, struct zrpc_workpool *pool,
+                        const struct zrpc_handler *handler, const struct zrpc_dataconn_pools *pools,
                         struct zrpc_call *call, struct zrpc_error *err)
 {
-    struct serving s = {.handler = handler, .pool = pool, .call = call};
+    struct serving s = {.handler = handler, .pools = pools, .call = call};
     int rc;
 
     s.done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

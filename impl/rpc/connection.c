@@ -78,7 +78,7 @@ static int serve_data(struct zrpc_connection *c, struct zrpc_wire *wire, struct 
             return rc;
         }
     }
-    return zrpc_dataconn_serve(wire, &options, &s->options.handler, s->data_pool, &call, err);
+    return zrpc_dataconn_serve(wire, &options, &s->options.handler, &s->data_pools, &call, err);
 }
 
 static int serve_control(struct zrpc_connection *c, struct zrpc_wire *wire, struct zrpc_error *err)

@@ -38,6 +38,11 @@ static int new_eventfd(int *fd, struct zrpc_error *err)
     return *fd >= 0 ? 0 : zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "eventfd");
 }
 
+static int new_pool(const struct zrpc_server *s, struct zrpc_workpool **out, struct zrpc_error *err)
+{
+    return zrpc_workpool_new(s->options.handler_threads, s->options.max_connections, out, err);
+}
+
 int zrpc_server_new(const struct zrpc_server_options *options, struct zrpc_server **out,
                     struct zrpc_error *err)
 {
@@ -59,9 +64,11 @@ int zrpc_server_new(const struct zrpc_server_options *options, struct zrpc_serve
     if (rc == 0)
         rc = new_eventfd(&s->ended_fd, err);
     if (rc == 0)
-        rc = zrpc_workpool_new(s->options.handler_threads, s->options.max_connections, &s->data_pool, err);
+        rc = new_pool(s, &s->data_pools.handlers, err);
     if (rc == 0)
-        rc = zrpc_workpool_new(s->options.handler_threads, s->options.max_connections, &s->control_pool, err);
+        rc = new_pool(s, &s->data_pools.finishers, err);
+    if (rc == 0)
+        rc = new_pool(s, &s->control_pool, err);
     if (rc < 0) {
         zrpc_server_close(s);
         return rc;
@@ -88,7 +95,8 @@ void zrpc_server_close(struct zrpc_server *s)
     if (s == NULL)
         return;
     close_listeners(s);
-    zrpc_workpool_close(s->data_pool);
+    zrpc_workpool_close(s->data_pools.handlers);
+    zrpc_workpool_close(s->data_pools.finishers);
     zrpc_workpool_close(s->control_pool);
     close_fd(s->stop_fd);
     close_fd(s->cancel_fd);

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+#include "zrpc/dataconn.h"
 #include "zrpc/server.h"
 #include "zrpc/timeoutconn.h"
 #include "zrpc/workpool.h"
@@ -23,7 +24,8 @@ struct zrpc_server {
     struct zrpc_server_options options;
     struct zrpc_listener *listeners[ZRPC_SERVER_LISTENERS_MAX];
     size_t n_listeners;
-    struct zrpc_workpool *control_pool, *data_pool;
+    struct zrpc_workpool *control_pool;
+    struct zrpc_dataconn_pools data_pools;
     int stop_fd;   /* readable: stop was called */
     int cancel_fd; /* readable: the grace period is over; never read, so that every connection sees it */
     int ended_fd;  /* readable: a connection has ended */

@@ -1,6 +1,8 @@
 #include "zrpc.h"
 
 static const struct cli_command commands[] = {
+    {"serve", "--listen ENDPOINT... --client IP=IDENTITY... [OPTION...]", "serve a simulated pool",
+     command_serve},
     {"ping", "--connect ENDPOINT --data", "ask a server for an echo", command_ping},
     {"send", "FS --to @SNAP [--from @SNAP|#BOOKMARK] [OPTION...]",
      "have the server send a snapshot, to a file or stdout", command_send},

@@ -70,6 +70,7 @@ int usage_error(const char *command, const char *text);
 /* A descriptor that becomes readable at SIGINT or SIGTERM. The second signal ends the process as usual. */
 int cancel_on_signal(struct zrpc_error *err);
 
+int command_serve(const struct cli_command *self, int argc, char **argv);
 int command_ping(const struct cli_command *self, int argc, char **argv);
 int command_send(const struct cli_command *self, int argc, char **argv);
 int command_recv(const struct cli_command *self, int argc, char **argv);

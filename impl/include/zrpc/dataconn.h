@@ -191,10 +191,17 @@ int zrpc_dataconn_send(struct zrpc_wire *wire, const struct zrpc_dataconn_option
 int zrpc_dataconn_recv(struct zrpc_wire *wire, const struct zrpc_dataconn_options *options,
                        const Zrpc__Pb__ReceiveReq *req, struct zrpc_source *source, struct zrpc_error *err);
 
-/* Serves one request. Handlers run on `pool`, with `call` as their context (its method is filled in here).
- * 0: answered, be it with a refusal; else what went wrong with the connection. */
+/* Where the blocking parts of a served request run. A handler may have to wait for another request to end (a
+ * bound on concurrent receives), so what ends requests has threads of its own. */
+struct zrpc_dataconn_pools {
+    struct zrpc_workpool *handlers;
+    struct zrpc_workpool *finishers; /* a sink's finish */
+};
+
+/* Serves one request, with `call` as the handler's context (its method is filled in here). 0: answered, be it
+ * with a refusal; else what went wrong with the connection. */
 int zrpc_dataconn_serve(struct zrpc_wire *wire, const struct zrpc_dataconn_options *options,
-                        const struct zrpc_handler *handler, struct zrpc_workpool *pool,
+                        const struct zrpc_handler *handler, const struct zrpc_dataconn_pools *pools,
                         struct zrpc_call *call, struct zrpc_error *err);
 
 #endif
