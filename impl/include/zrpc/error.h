@@ -25,6 +25,7 @@
     X(LIMIT, -5, "a limit of this side was reached")                               \
     X(SOURCE, -6, "the local source of a stream failed")                           \
     X(SINK, -7, "the local sink of a stream failed")                               \
+    X(ZFS, -8, "zfs refused or failed")                                            \
     /* protocol: the peer broke it */                                              \
     X(HANDSHAKE, -101, "invalid version handshake banner")                         \
     X(VERSION, -102, "protocol versions differ")                                   \

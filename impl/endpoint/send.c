@@ -1,0 +1,112 @@
+#include "internal.h"
+
+#include <stdlib.h>
+
+/* The backend's source, with the slot it holds. */
+struct sending {
+    struct zrpc_endpoint *endpoint;
+    struct zrpc_source inner;
+};
+
+static ssize_t sending_read(void *ctx, void *buf, size_t len, struct zrpc_error *err)
+{
+    struct sending *s = ctx;
+
+    return s->inner.ops->read(s->inner.ctx, buf, len, err);
+}
+
+static int sending_fd(void *ctx)
+{
+    struct sending *s = ctx;
+
+    return s->inner.ops->fd == NULL ? -1 : s->inner.ops->fd(s->inner.ctx);
+}
+
+static int sending_finish(void *ctx, struct zrpc_error *err)
+{
+    struct sending *s = ctx;
+
+    return s->inner.ops->finish == NULL ? 0 : s->inner.ops->finish(s->inner.ctx, err);
+}
+
+static void sending_close(void *ctx)
+{
+    struct sending *s = ctx;
+
+    zrpc_source_close(&s->inner);
+    zrpc_endpoint_limit_release(&s->endpoint->sends);
+    free(s);
+}
+
+static const struct zrpc_source_ops sending_ops = {
+    .read = sending_read,
+    .fd = sending_fd,
+    .finish = sending_finish,
+    .close = sending_close,
+};
+
+static int check(const Zrpc__Pb__SendReq *req, struct zrpc_error *err)
+{
+    enum zrpc_zfs_version_type type;
+    const char *name;
+    int rc = 0;
+
+    if (req->resumetoken[0] != '\0')
+        return zrpc_fail(err, ZRPC_ERR_USAGE, "resume token does not match: this endpoint issues none");
+    if (req->from[0] != '\0')
+        rc = zrpc_zfs_version_parse(req->from, &type, &name, err);
+    if (rc != 0)
+        return zrpc_error_prefix(err, rc, "error building abs version for 'from'");
+    rc = zrpc_zfs_version_parse(req->to, &type, &name, err);
+    if (rc != 0)
+        return zrpc_error_prefix(err, rc, "error building abs version for 'to'");
+    if (type != ZRPC_ZFS_SNAPSHOT)
+        return zrpc_fail(err, ZRPC_ERR_USAGE, "cannot send '%s%s': not a snapshot", req->filesystem, req->to);
+    return 0;
+}
+
+static int start(struct zrpc_endpoint *e, struct zrpc_call *call, const struct zrpc_zfs_send *what,
+                 struct zrpc_source *source, struct zrpc_error *err)
+{
+    struct sending *s = malloc(sizeof *s);
+    int rc;
+
+    if (s == NULL)
+        return zrpc_fail(err, ZRPC_ERR_NOMEM, "out of memory for a send of %s%s", what->filesystem, what->to);
+    *s = (struct sending){.endpoint = e};
+    rc = e->config.zfs.ops->send(e->config.zfs.ctx, &call->cancelled, what, &s->inner, err);
+    if (rc != 0) {
+        free(s);
+        return rc;
+    }
+    *source = (struct zrpc_source){.ops = &sending_ops, .ctx = s};
+    return 0;
+}
+
+int zrpc_endpoint_send(void *ctx, struct zrpc_call *call, const Zrpc__Pb__SendReq *req,
+                       Zrpc__Pb__SendRes *res, struct zrpc_source *source, struct zrpc_error *err)
+{
+    struct zrpc_endpoint *e = ctx;
+    const struct zrpc_zfs *zfs = &e->config.zfs;
+    char fs[ZRPC_ZFS_NAME_MAX];
+    struct zrpc_zfs_send what = {.filesystem = fs, .from = req->from, .to = req->to};
+    int64_t bytes = ZRPC_ZFS_NO_ESTIMATE;
+    int rc = zrpc_endpoint_resolve(e, call, req->filesystem, fs, err);
+
+    if (rc == 0)
+        rc = check(req, err);
+    if (rc == 0)
+        rc = zrpc_endpoint_limit_acquire(&e->sends, &call->cancelled, "sends", err);
+    if (rc != 0)
+        return rc;
+    rc = zfs->ops->estimate(zfs->ctx, &call->cancelled, &what, &bytes, err);
+    if (rc == 0)
+        res->expectedsize = bytes > 0 ? bytes : 0;
+    if (rc == 0 && !req->dryrun) {
+        rc = start(e, call, &what, source, err);
+        if (rc == 0)
+            return 0; /* the slot is the source's now */
+    }
+    zrpc_endpoint_limit_release(&e->sends);
+    return rc;
+}
