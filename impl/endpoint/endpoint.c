@@ -91,7 +91,10 @@ static int check(const struct zrpc_endpoint_config *c, struct zrpc_error *err)
         if (zrpc_zfs_dataset_check(c->root, err) != 0)
             return zrpc_error_prefix(err, ZRPC_ERR_USAGE, "root filesystem of the %s", roles[c->role].name);
     }
-    return zrpc_endpoint_rules_check(c, err);
+    for (size_t i = 0; i < c->n_rules; i++)
+        if (zrpc_endpoint_pattern_check(c->rules[i].pattern, err) != 0)
+            return ZRPC_ERR_USAGE;
+    return 0;
 }
 
 int zrpc_endpoint_init(struct zrpc_endpoint *e, const struct zrpc_endpoint_config *config,

@@ -19,7 +19,6 @@ void zrpc_endpoint_limit_release(struct zrpc_endpoint_limit *l);
 /*
  * paths.c: from the client's paths to the pool's.
  */
-int zrpc_endpoint_rules_check(const struct zrpc_endpoint_config *config, struct zrpc_error *err);
 /* The sender serves fs. */
 bool zrpc_endpoint_admits(const struct zrpc_endpoint *e, const char *fs);
 /* ROOT/IDENTITY of the call's client. */

@@ -14,20 +14,17 @@ static bool split_pattern(const char *pattern, char out[static ZRPC_ZFS_NAME_MAX
     return subtree;
 }
 
-int zrpc_endpoint_rules_check(const struct zrpc_endpoint_config *config, struct zrpc_error *err)
+int zrpc_endpoint_pattern_check(const char *pattern, struct zrpc_error *err)
 {
-    for (size_t i = 0; i < config->n_rules; i++) {
-        const char *pattern = config->rules[i].pattern;
-        char path[ZRPC_ZFS_NAME_MAX];
+    char path[ZRPC_ZFS_NAME_MAX];
 
-        if (strcmp(pattern, "<") == 0)
-            continue;
-        if (strlen(pattern) > ZRPC_ZFS_NAME_MAX)
-            return zrpc_fail(err, ZRPC_ERR_USAGE, "filter pattern of %zu bytes is too long", strlen(pattern));
-        split_pattern(pattern, path);
-        if (zrpc_zfs_dataset_check(path, err) != 0)
-            return zrpc_error_prefix(err, ZRPC_ERR_USAGE, "filter pattern \"%s\"", pattern);
-    }
+    if (strcmp(pattern, "<") == 0)
+        return 0;
+    if (strlen(pattern) > ZRPC_ZFS_NAME_MAX)
+        return zrpc_fail(err, ZRPC_ERR_USAGE, "filter pattern of %zu bytes is too long", strlen(pattern));
+    split_pattern(pattern, path);
+    if (zrpc_zfs_dataset_check(path, err) != 0)
+        return zrpc_error_prefix(err, ZRPC_ERR_USAGE, "filter pattern \"%s\"", pattern);
     return 0;
 }
 

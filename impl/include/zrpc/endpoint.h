@@ -41,6 +41,9 @@ struct zrpc_endpoint_rule {
     bool admit;
 };
 
+/* 0, or ZRPC_ERR_USAGE. */
+int zrpc_endpoint_pattern_check(const char *pattern, struct zrpc_error *err);
+
 /* Everything pointed to is borrowed until dispose. */
 struct zrpc_endpoint_config {
     enum zrpc_endpoint_role role;

@@ -1,0 +1,108 @@
+/*
+ * How fast one core makes and verifies simulated streams.
+ *
+ *     sim-zfs-benchmark [GIB]     GiB per measurement, default 4
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "sim/zfs/stream.h"
+
+static uint8_t chunk[1u << 19]; /* what a connection asks a source for */
+
+/* CPU time, so that a busy machine does not show. */
+static double cpu_seconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void report(const char *what, uint64_t bytes, double seconds)
+{
+    printf("%-20s %6.2f GB/s\n", what, (double)bytes / 1e9 / seconds);
+}
+
+static void measure_fill(uint64_t bytes)
+{
+    double started = cpu_seconds();
+
+    for (uint64_t at = 0; at < bytes; at += sizeof chunk)
+        zrpc_sim_content_fill(1, at, chunk, sizeof chunk);
+    report("content made", bytes, cpu_seconds() - started);
+}
+
+static int measure_equal(uint64_t bytes)
+{
+    bool equal = true;
+    double started;
+
+    zrpc_sim_content_fill(1, 0, chunk, sizeof chunk);
+    started = cpu_seconds();
+    for (uint64_t at = 0; at < bytes; at += sizeof chunk)
+        equal = zrpc_sim_content_equal(1, 0, chunk, sizeof chunk) && equal;
+    report("content checked", bytes, cpu_seconds() - started);
+    return equal ? 0 : -1;
+}
+
+static int make_writer(struct zrpc_sim_writer *w, uint64_t bytes, struct zrpc_error *err)
+{
+    struct zrpc_sim_extents extents = {0};
+    struct zrpc_sim_begin begin = {.to_guid = 1, .snapshot = "benchmark"};
+    int rc = zrpc_sim_extents_push(&extents, (struct zrpc_sim_extent){.seed = 1, .length = bytes}, err);
+
+    if (rc == 0)
+        return zrpc_sim_writer_init(w, &begin, extents, err);
+    zrpc_sim_extents_dispose(&extents);
+    return rc;
+}
+
+/* One stream through both ends, each on its own account. */
+static int measure_stream(uint64_t bytes, struct zrpc_error *err)
+{
+    struct zrpc_sim_writer writer;
+    struct zrpc_sim_reader reader = {0};
+    double writing = 0, reading = 0;
+    int rc = make_writer(&writer, bytes, err);
+    size_t n;
+
+    if (rc != 0)
+        return rc;
+    do {
+        double started = cpu_seconds(), written;
+        struct zrpc_view in;
+
+        n = zrpc_sim_writer_read(&writer, chunk, sizeof chunk);
+        written = cpu_seconds();
+        in = zrpc_view(chunk, n);
+        while (rc >= 0 && in.len > 0)
+            rc = zrpc_sim_reader_feed(&reader, &in, err);
+        writing += written - started;
+        reading += cpu_seconds() - written;
+    } while (rc >= 0 && n > 0);
+    if (rc >= 0)
+        rc = zrpc_sim_reader_finish(&reader, err);
+    zrpc_sim_reader_dispose(&reader);
+    zrpc_sim_writer_dispose(&writer);
+    report("stream written", bytes, writing);
+    report("stream verified", bytes, reading);
+    return rc < 0 ? rc : 0;
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t gib = argc > 1 ? strtoull(argv[1], NULL, 10) : 4;
+    struct zrpc_error err = {.text = "content differs"};
+
+    if (gib < 1 || gib > 1024) {
+        fprintf(stderr, "usage: %s [GIB]\n    GIB: from 1 to 1024, default 4\n", argv[0]);
+        return 2;
+    }
+    measure_fill(gib << 30);
+    if (measure_equal(gib << 30) == 0 && measure_stream(gib << 30, &err) == 0)
+        return 0;
+    fprintf(stderr, "%s: %s\n", argv[0], err.text);
+    return 1;
+}

@@ -1,0 +1,98 @@
+#include "content.h"
+
+#include <endian.h>
+#include <string.h>
+
+#define GOLDEN UINT64_C(0x9e3779b97f4a7c15)
+
+uint64_t zrpc_sim_mix(uint64_t x)
+{
+    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return x ^ (x >> 31);
+}
+
+/* Word i of an extent; on any host the same bytes. */
+static inline uint64_t word(uint64_t seed, uint64_t i)
+{
+    return htole64(zrpc_sim_mix(seed + (i + 1) * GOLDEN));
+}
+
+/* The part of a word at offset that len asks for, into out. Returns its length. */
+static size_t part(uint64_t seed, uint64_t offset, uint8_t *out, size_t len)
+{
+    uint64_t w = word(seed, offset / 8);
+    size_t skip = offset % 8, n = 8 - skip < len ? 8 - skip : len;
+
+    memcpy(out, (const uint8_t *)&w + skip, n);
+    return n;
+}
+
+void zrpc_sim_content_fill(uint64_t seed, uint64_t offset, void *out, size_t len)
+{
+    uint8_t *at = out;
+
+    if (offset % 8 != 0 && len > 0) {
+        size_t n = part(seed, offset, at, len);
+
+        at += n, offset += n, len -= n;
+    }
+    for (uint64_t i = offset / 8; len >= 8; i++, at += 8, offset += 8, len -= 8) {
+        uint64_t w = word(seed, i);
+
+        memcpy(at, &w, 8);
+    }
+    if (len > 0)
+        part(seed, offset, at, len);
+}
+
+bool zrpc_sim_content_equal(uint64_t seed, uint64_t offset, const void *data, size_t len)
+{
+    const uint8_t *at = data;
+    uint8_t expected[4096];
+
+    while (len > 0) {
+        size_t n = len < sizeof expected ? len : sizeof expected;
+
+        zrpc_sim_content_fill(seed, offset, expected, n);
+        if (memcmp(expected, at, n) != 0)
+            return false;
+        at += n, offset += n, len -= n;
+    }
+    return true;
+}
+
+static void fletcher4_words(uint64_t sum[static 4], const uint8_t *data, size_t n_words)
+{
+    uint64_t a = sum[0], b = sum[1], c = sum[2], d = sum[3];
+
+    for (size_t i = 0; i < n_words; i++) {
+        uint32_t w;
+
+        memcpy(&w, data + 4 * i, 4);
+        a += le32toh(w);
+        b += a;
+        c += b;
+        d += c;
+    }
+    sum[0] = a, sum[1] = b, sum[2] = c, sum[3] = d;
+}
+
+void zrpc_sim_fletcher4_update(struct zrpc_sim_fletcher4 *f, const void *data, size_t len)
+{
+    const uint8_t *at = data;
+
+    while (f->n_held > 0 && len > 0) {
+        f->held[f->n_held++] = *at++;
+        len--;
+        if (f->n_held == 4) {
+            fletcher4_words(f->sum, f->held, 1);
+            f->n_held = 0;
+        }
+    }
+    fletcher4_words(f->sum, at, len / 4);
+    if (len % 4 != 0) {
+        f->n_held = len % 4;
+        memcpy(f->held, at + len - f->n_held, f->n_held);
+    }
+}
