@@ -7,7 +7,8 @@ static void set_deadlines(struct zrpc_timeoutconn *conn, zrpc_time deadline)
 }
 
 /* Reads never more than the banner still wants: what follows it is not ours. */
-static int read_banner(struct zrpc_timeoutconn *conn, struct zrpc_versionhandshake *hs, struct zrpc_error *err)
+static int read_banner(struct zrpc_timeoutconn *conn, struct zrpc_versionhandshake *hs,
+                       struct zrpc_error *err)
 {
     uint8_t chunk[4096];
     int rc;
