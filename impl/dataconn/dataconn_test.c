@@ -427,6 +427,7 @@ static void a_failed_source_is_told_and_nothing_is_finished(void)
     CHECK_CONTAINS(err.text, "source failed at 1000001 ✗");
     service_join(&s);
     CHECK_OK(s.rc);
+    CHECK_INT(sink.moved, 1000001);
     CHECK_INT(sink.finished, 0);
     CHECK_INT(sink.closed, 1);
 }

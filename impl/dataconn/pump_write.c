@@ -29,15 +29,6 @@ static void count(struct zrpc_pump *p, size_t n)
         p->options->progress(p->options->progress_ctx, p->moved);
 }
 
-static int source_failed(struct zrpc_pump *p, const struct zrpc_error *why, struct zrpc_error *err)
-{
-    int rc = zrpc_exchange_stream_fail(p->x, zrpc_now(), why->text, err);
-
-    p->source_error = *why;
-    p->source_error.code = ZRPC_ERR_SOURCE;
-    return rc < 0 ? rc : ZRPC_PUMP_SENT;
-}
-
 /* A frame of `in_memory` bytes at out_base and `by_splice` more from the source's pipe. */
 static int begin_frame(struct zrpc_pump *p, size_t in_memory, size_t by_splice, struct zrpc_error *err)
 {
@@ -46,17 +37,37 @@ static int begin_frame(struct zrpc_pump *p, size_t in_memory, size_t by_splice, 
     return zrpc_exchange_stream_begin(p->x, zrpc_now(), (uint32_t)(in_memory + by_splice), err);
 }
 
+/* The bytes that were held back; they lie at out_base. */
+static int flush_carry(struct zrpc_pump *p, struct zrpc_error *err)
+{
+    size_t last = p->carried;
+
+    p->carried = 0;
+    return begin_frame(p, last, 0, err);
+}
+
+static int tell_failure(struct zrpc_pump *p, struct zrpc_error *err)
+{
+    int rc = zrpc_exchange_stream_fail(p->x, zrpc_now(), p->source_error.text, err);
+
+    return rc < 0 ? rc : ZRPC_PUMP_SENT;
+}
+
+static int source_failed(struct zrpc_pump *p, const struct zrpc_error *why, struct zrpc_error *err)
+{
+    p->source_error = *why;
+    p->source_error.code = ZRPC_ERR_SOURCE;
+    /* A single byte stays behind: it may not go alone, and the stream is incomplete anyway. */
+    return p->carried > 1 ? flush_carry(p, err) : tell_failure(p, err);
+}
+
 static int source_ended(struct zrpc_pump *p, struct zrpc_error *err)
 {
     struct zrpc_error why;
     int rc;
 
-    if (p->carried > 0) {
-        size_t last = p->carried;
-
-        p->carried = 0;
-        return begin_frame(p, last, 0, err);
-    }
+    if (p->carried > 0)
+        return flush_carry(p, err);
     if (p->source.ops->finish != NULL && p->source.ops->finish(p->source.ctx, &why) < 0)
         return source_failed(p, &why, err);
     rc = zrpc_exchange_stream_end(p->x, zrpc_now(), err);
@@ -107,6 +118,8 @@ static int fetch_by_splice(struct zrpc_pump *p, struct zrpc_error *err)
 
 static int fetch(struct zrpc_pump *p, struct zrpc_error *err)
 {
+    if (p->source_error.code != ZRPC_OK)
+        return tell_failure(p, err);
     if (p->out_base == NULL) {
         p->out_base = malloc(ZRPC_STREAM_PAYLOAD_MAX);
         if (p->out_base == NULL)
