@@ -136,13 +136,18 @@ static int on_phase(struct serving *s, struct zrpc_error *err)
     return 0;
 }
 
-/* The job is done: on with its result. */
-static int on_woken(struct serving *s, struct zrpc_error *err)
+/* done_fd is readable: what the job filled is ours again. */
+static void collect_job(struct serving *s)
 {
     eventfd_t ignored;
 
-    s->running = false;
     eventfd_read(s->done_fd, &ignored);
+    s->running = false;
+}
+
+static int on_woken(struct serving *s, struct zrpc_error *err)
+{
+    collect_job(s);
     if (s->job_rc < 0)
         return refuse(s, s->job_error.text, err);
     if (s->sink.ops != NULL) {
@@ -196,8 +201,9 @@ static void await_job(struct serving *s)
     struct pollfd done = {.fd = s->done_fd, .events = POLLIN};
 
     atomic_store(&s->call->cancelled, true);
-    while (s->running && poll(&done, 1, -1) != 1)
-        continue;
+    while (s->running)
+        if (poll(&done, 1, -1) == 1)
+            collect_job(s);
 }
 
 int zrpc_dataconn_serve(struct zrpc_wire *wire, const struct zrpc_dataconn_options *options,

@@ -1,0 +1,383 @@
+/* The rpc server over loopback: who is served, who is not, and how it ends. */
+#include "zrpc/server.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "testing/suite.h"
+#include "zrpc/connect.h"
+#include "zrpc/dataconn.h"
+#include "zrpc/transport.h"
+#include "zrpc/versionhandshake.h"
+
+#define LONG (3600 * ZRPC_SECOND) /* a timeout that must not be what ends a test */
+
+static const struct zrpc_connect_options patient = {LONG, LONG};
+static const struct zrpc_dataconn_options data_options = {.cancel_fd = -1};
+
+/* The handler: a send without end, that notes when it is over. */
+struct streams {
+    atomic_int open, closed;
+};
+
+static ssize_t zeros(void *ctx, void *buf, size_t len, struct zrpc_error *err)
+{
+    (void)ctx;
+    (void)err;
+    memset(buf, 0, len);
+    return (ssize_t)len;
+}
+
+static void streams_close(void *ctx)
+{
+    atomic_fetch_add(&((struct streams *)ctx)->closed, 1);
+}
+
+static const struct zrpc_source_ops zero_ops = {.read = zeros, .close = streams_close};
+
+static int handle_send(void *ctx, struct zrpc_call *call, const Zrpc__Pb__SendReq *req,
+                       Zrpc__Pb__SendRes *res, struct zrpc_source *source, struct zrpc_error *err)
+{
+    (void)call;
+    (void)req;
+    (void)res;
+    (void)err;
+    atomic_fetch_add(&((struct streams *)ctx)->open, 1);
+    *source = (struct zrpc_source){.ops = &zero_ops, .ctx = ctx};
+    return 0;
+}
+
+static const struct zrpc_handler_ops handler_ops = {.send = handle_send};
+
+struct fixture {
+    struct streams streams;
+    struct zrpc_server_options options;
+    struct zrpc_server *server;
+    struct zrpc_dialer *dialer;
+    pthread_t thread;
+    int rc;
+};
+
+static void *serve(void *arg)
+{
+    struct fixture *f = arg;
+
+    f->rc = zrpc_server_serve(f->server, NULL);
+    return NULL;
+}
+
+static void prepare(struct fixture *f)
+{
+    *f = (struct fixture){0};
+    f->options = (struct zrpc_server_options){
+        .handler = {.ops = &handler_ops, .ctx = &f->streams},
+        .handshake_timeout = LONG,
+        .label_timeout = LONG,
+        .grace = LONG,
+    };
+}
+
+static void start(struct fixture *f)
+{
+    static const struct zrpc_tcp_client clients[] = {{"127.0.0.1", "test"}};
+    struct zrpc_listener *l;
+
+    CHECK_OK(zrpc_server_new(&f->options, &f->server, NULL));
+    CHECK_OK(zrpc_tcp_listen("127.0.0.1:0", clients, 1, &l, NULL));
+    CHECK_OK(zrpc_tcp_dialer(l->ops->address(l) + strlen("tcp:"), LONG, &f->dialer, NULL));
+    CHECK_OK(zrpc_server_add_listener(f->server, l, NULL));
+    CHECK_INT(pthread_create(&f->thread, NULL, serve, f), 0);
+}
+
+static void join(struct fixture *f)
+{
+    pthread_join(f->thread, NULL);
+    CHECK_OK(f->rc);
+    zrpc_server_close(f->server);
+    f->dialer->ops->close(f->dialer);
+}
+
+static void stop(struct fixture *f)
+{
+    zrpc_server_stop(f->server);
+    join(f);
+}
+
+static struct zrpc_timeoutconn *dial(struct fixture *f)
+{
+    struct zrpc_timeoutconn *conn = NULL;
+    struct zrpc_wire *wire;
+
+    CHECK_OK(f->dialer->ops->dial(f->dialer, ZRPC_NEVER, &wire, NULL));
+    CHECK_OK(zrpc_timeoutconn_new(wire, &conn, NULL));
+    return conn;
+}
+
+static int ping(struct fixture *f)
+{
+    struct zrpc_wire *wire;
+    char *echo = NULL;
+    int rc = zrpc_connect(f->dialer, ZRPC_DATA, &patient, ZRPC_NEVER, &wire, NULL);
+
+    if (rc == 0)
+        rc = zrpc_dataconn_ping(wire, &data_options, "hello", &echo, NULL);
+    free(echo);
+    return rc;
+}
+
+/* The server has closed the connection, one way or the other; what it said before is of no interest. */
+static bool is_closed(struct zrpc_timeoutconn *conn)
+{
+    uint8_t buf[256];
+    ssize_t n;
+
+    while ((n = zrpc_timeoutconn_read(conn, buf, sizeof buf, NULL)) > 0)
+        continue;
+    return n == 0 || n == ZRPC_ERR_RESET;
+}
+
+static void stalled_clients_delay_nobody(void)
+{
+    enum { STALLED = 300 };
+    struct zrpc_timeoutconn *stalled[STALLED];
+    struct fixture f;
+
+    prepare(&f);
+    start(&f);
+    for (int i = 0; i < STALLED; i++) {
+        stalled[i] = dial(&f);
+        if (i % 3 == 1) /* these stall in the handshake's middle, every third behind it */
+            CHECK_OK(zrpc_timeoutconn_write(stalled[i], "00000", 5, NULL, NULL));
+        if (i % 3 == 2)
+            CHECK_OK(zrpc_versionhandshake_run(stalled[i], ZRPC_NEVER, NULL));
+    }
+    CHECK_OK(ping(&f));
+    for (int i = 0; i < STALLED; i++)
+        zrpc_timeoutconn_close(stalled[i]);
+    CHECK_OK(ping(&f));
+    stop(&f);
+}
+
+static void a_stalled_handshake_is_ended_at_its_deadline(void)
+{
+    struct zrpc_timeoutconn *conn;
+    struct fixture f;
+
+    prepare(&f);
+    f.options.handshake_timeout = 50 * ZRPC_MILLISECOND;
+    start(&f);
+    conn = dial(&f);
+    CHECK_OK(zrpc_timeoutconn_write(conn, "0000000056 ZREPL", 16, NULL, NULL));
+    CHECK(is_closed(conn));
+    zrpc_timeoutconn_close(conn);
+    stop(&f);
+}
+
+static void a_stalled_label_is_ended_at_its_deadline(void)
+{
+    struct zrpc_timeoutconn *conn;
+    struct fixture f;
+
+    prepare(&f);
+    f.options.label_timeout = 50 * ZRPC_MILLISECOND;
+    start(&f);
+    conn = dial(&f);
+    CHECK_OK(zrpc_versionhandshake_run(conn, ZRPC_NEVER, NULL));
+    CHECK_OK(zrpc_timeoutconn_write(conn, "zrepl_", 6, NULL, NULL));
+    CHECK(is_closed(conn));
+    zrpc_timeoutconn_close(conn);
+    stop(&f);
+}
+
+static void an_unknown_label_is_closed(void)
+{
+    uint8_t label[ZRPC_LABEL_LEN] = "zrepl_date";
+    struct zrpc_timeoutconn *conn;
+    struct fixture f;
+
+    prepare(&f);
+    start(&f);
+    conn = dial(&f);
+    CHECK_OK(zrpc_versionhandshake_run(conn, ZRPC_NEVER, NULL));
+    CHECK_OK(zrpc_timeoutconn_write(conn, label, sizeof label, NULL, NULL));
+    CHECK(is_closed(conn));
+    zrpc_timeoutconn_close(conn);
+    stop(&f);
+}
+
+static void connections_above_the_limit_are_closed(void)
+{
+    struct zrpc_timeoutconn *first, *second;
+    struct fixture f;
+
+    prepare(&f);
+    f.options.max_connections = 1;
+    start(&f);
+    first = dial(&f);
+    CHECK_OK(zrpc_versionhandshake_run(first, ZRPC_NEVER, NULL));
+    second = dial(&f);
+    CHECK(is_closed(second));
+    zrpc_timeoutconn_close(second);
+    zrpc_timeoutconn_close(first);
+    stop(&f);
+}
+
+/* A client in the middle of a stream that has no end: it goes on until `bytes` have come. */
+struct client {
+    struct fixture *f;
+    uint64_t bytes, got;
+    atomic_bool streaming;
+    pthread_t thread;
+    int rc;
+};
+
+static ssize_t discard(void *ctx, const void *buf, size_t len, struct zrpc_error *err)
+{
+    struct client *c = ctx;
+
+    (void)buf;
+    c->got += len;
+    atomic_store(&c->streaming, true);
+    return c->got < c->bytes ? (ssize_t)len : zrpc_fail(err, ZRPC_ERR_SINK, "enough");
+}
+
+static int discard_finish(void *ctx, struct zrpc_error *err)
+{
+    (void)ctx;
+    (void)err;
+    return 0;
+}
+
+static void discard_close(void *ctx)
+{
+    (void)ctx;
+}
+
+static const struct zrpc_sink_ops discard_ops = {
+    .write = discard, .finish = discard_finish, .close = discard_close};
+
+static int discard_open(void *ctx, const Zrpc__Pb__SendRes *res, struct zrpc_sink *sink,
+                        struct zrpc_error *err)
+{
+    (void)res;
+    (void)err;
+    *sink = (struct zrpc_sink){.ops = &discard_ops, .ctx = ctx};
+    return 0;
+}
+
+static void *stream(void *arg)
+{
+    Zrpc__Pb__SendReq req = ZRPC__PB__SEND_REQ__INIT;
+    struct client *c = arg;
+    Zrpc__Pb__SendRes *res = NULL;
+    struct zrpc_wire *wire;
+
+    c->rc = zrpc_connect(c->f->dialer, ZRPC_DATA, &patient, ZRPC_NEVER, &wire, NULL);
+    if (c->rc == 0)
+        c->rc = zrpc_dataconn_send(wire, &data_options, &req, discard_open, c, &res, NULL);
+    if (res != NULL)
+        zrpc__pb__send_res__free_unpacked(res, NULL);
+    return NULL;
+}
+
+static void start_stream(struct client *c, struct fixture *f, uint64_t bytes)
+{
+    *c = (struct client){.f = f, .bytes = bytes};
+    pthread_create(&c->thread, NULL, stream, c);
+    while (!atomic_load(&c->streaming))
+        usleep(1000);
+}
+
+static void a_stopping_server_lets_requests_end(void)
+{
+    struct zrpc_timeoutconn *idle;
+    struct client client;
+    struct fixture f;
+
+    prepare(&f);
+    start(&f);
+    idle = dial(&f);
+    start_stream(&client, &f, UINT64_C(400) << 20);
+    zrpc_server_stop(f.server);
+    CHECK(is_closed(idle)); /* it had not said what it wants */
+    CHECK_CODE(ping(&f), ZRPC_ERR_DIAL);
+    pthread_join(client.thread, NULL);
+    CHECK_CODE(client.rc, ZRPC_ERR_SINK); /* it had all it wanted */
+    CHECK(client.got >= client.bytes);
+    zrpc_timeoutconn_close(idle);
+    join(&f);
+    CHECK_INT(atomic_load(&f.streams.closed), 1);
+}
+
+static void the_second_stop_cancels_requests(void)
+{
+    struct client client;
+    struct fixture f;
+
+    prepare(&f);
+    start(&f);
+    start_stream(&client, &f, UINT64_MAX);
+    zrpc_server_stop(f.server);
+    usleep(20000);
+    zrpc_server_stop(f.server);
+    pthread_join(client.thread, NULL);
+    CHECK(client.rc < 0);
+    join(&f);
+    CHECK_INT(atomic_load(&f.streams.closed), 1);
+}
+
+static void a_grace_period_ends(void)
+{
+    struct client client;
+    struct fixture f;
+
+    prepare(&f);
+    f.options.grace = 50 * ZRPC_MILLISECOND;
+    start(&f);
+    start_stream(&client, &f, UINT64_MAX);
+    zrpc_server_stop(f.server);
+    pthread_join(client.thread, NULL);
+    CHECK(client.rc < 0);
+    join(&f);
+}
+
+static int no_entry(void *ctx, struct zrpc_call *call, struct zrpc_error *err)
+{
+    CHECK_STR(call->client_identity, "test");
+    atomic_fetch_add((atomic_int *)ctx, 1);
+    return zrpc_fail(err, ZRPC_ERR_REFUSED_IDENTITY, "not today");
+}
+
+static void an_interceptor_can_refuse(void)
+{
+    atomic_int asked = 0;
+    struct fixture f;
+
+    prepare(&f);
+    f.options.intercept = no_entry;
+    f.options.intercept_ctx = &asked;
+    start(&f);
+    CHECK(ping(&f) < 0);
+    stop(&f);
+    CHECK_INT(atomic_load(&asked), 1);
+}
+
+static const struct zrpc_test tests[] = {
+    {"stalled clients delay nobody", stalled_clients_delay_nobody},
+    {"a stalled handshake is ended at its deadline", a_stalled_handshake_is_ended_at_its_deadline},
+    {"a stalled label is ended at its deadline", a_stalled_label_is_ended_at_its_deadline},
+    {"an unknown label is closed", an_unknown_label_is_closed},
+    {"connections above the limit are closed", connections_above_the_limit_are_closed},
+    {"a stopping server lets requests end", a_stopping_server_lets_requests_end},
+    {"the second stop cancels requests", the_second_stop_cancels_requests},
+    {"a grace period ends", a_grace_period_ends},
+    {"an interceptor can refuse", an_interceptor_can_refuse},
+    {NULL, NULL},
+};
+
+int main(int argc, char **argv)
+{
+    return zrpc_suite_main("server", tests, argc, argv);
+}
