@@ -134,10 +134,14 @@ $(BUILD)/bin/$(notdir $(1)): $(call objects,$(1)/*.c) $(ARCHIVES)
 endef
 $(foreach dir,$(PROG_DIR),$(eval $(call program,$(dir))))
 
+# What impl/testing/alloc.c lets fail on demand.
+WRAPPED  := malloc calloc realloc reallocarray strdup strndup asprintf vasprintf \
+            eventfd epoll_create1 socket socketpair pipe pipe2 accept4 dup fopen opendir fork pthread_create
+
 # A test beside a program's sources links the program's objects, but not its main.
 $(BUILD)/test/%: $(BUILD)/obj/%.o $(TESTING) $(ARCHIVES)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) -o $@ $< \
+	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $< \
 	    $(filter-out %/main.o,$(if $(findstring /cmd/,$<),$(call objects,$(dir $*)*.c))) \
 	    $(TESTING) $(ARCHIVES) -lcunit $(LIBS)
 define program_test

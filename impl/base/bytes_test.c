@@ -1,5 +1,7 @@
 #include "testing/suite.h"
 
+#include "testing/alloc.h"
+
 #include <stdlib.h>
 
 static void views(void)
@@ -174,6 +176,33 @@ static void impossible_sizes_are_refused(void)
     zrpc_buf_dispose(&b);
 }
 
+/* Grows three times; a buffer that could not grow is as it was. */
+static int grow(void *arg)
+{
+    static const uint8_t chunk[100];
+    struct zrpc_buf b = {0};
+    struct zrpc_error err = {0};
+    int rc = 0;
+
+    (void)arg;
+    for (int i = 0; i < 4 && rc == 0; i++) {
+        struct zrpc_buf before = b;
+
+        rc = zrpc_buf_append(&b, zrpc_view(chunk, sizeof chunk), &err);
+        if (rc < 0) {
+            CHECK(b.base == before.base && b.len == before.len && b.cap == before.cap);
+            CHECK_CONTAINS(err.text, "no memory for a buffer of");
+        }
+    }
+    zrpc_buf_dispose(&b);
+    return rc;
+}
+
+static void growing_fails_without_harm(void)
+{
+    CHECK_INT(zrpc_alloc_each(grow, NULL), 3);
+}
+
 static const struct zrpc_test tests[] = {
     {"views", views},
     {"numbers are big-endian", numbers_are_big_endian},
@@ -183,6 +212,7 @@ static const struct zrpc_test tests[] = {
     {"a buffer reuses its front", buffer_reuses_its_front},
     {"an emptied buffer keeps its allocation", emptied_buffer_keeps_its_allocation},
     {"impossible sizes are refused", impossible_sizes_are_refused},
+    {"growing fails without harm", growing_fails_without_harm},
     {NULL, NULL},
 };
 

@@ -1,5 +1,7 @@
 #include "testing/suite.h"
 
+#include "testing/alloc.h"
+
 #include <stdlib.h>
 
 #include "zrepl_v1.pb-c.h"
@@ -266,6 +268,25 @@ static void damaged_messages_do_no_harm(void)
     zrpc_buf_dispose(&sample);
 }
 
+static int encode_and_decode(void *arg)
+{
+    struct zrpc_buf out = {0};
+    struct zrpc_error err = {0};
+    int rc = encode_sample(&out, "snap", &err);
+
+    (void)arg;
+    if (rc == 0)
+        rc = decode(&zrpc__pb__destroy_snapshots_req__descriptor, zrpc_buf_view(&out), &err);
+    zrpc_buf_dispose(&out);
+    return rc;
+}
+
+/* protobuf-c's own allocations fail too: out of memory is not taken for a bad message. */
+static void out_of_memory(void)
+{
+    CHECK(zrpc_alloc_each(encode_and_decode, NULL) > 5);
+}
+
 static const struct zrpc_test tests[] = {
     {"round trip", round_trip},
     {"known bytes", known_bytes},
@@ -275,6 +296,7 @@ static const struct zrpc_test tests[] = {
     {"bad strings are not sent", bad_strings_are_not_sent},
     {"nesting is limited", nesting_is_limited},
     {"damaged messages do no harm", damaged_messages_do_no_harm},
+    {"out of memory", out_of_memory},
     {NULL, NULL},
 };
 

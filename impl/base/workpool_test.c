@@ -1,5 +1,7 @@
 #include "testing/suite.h"
 
+#include "testing/alloc.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -203,11 +205,12 @@ static void submit_again(void *arg)
 
 static void submit_late(void *arg)
 {
+    static atomic_int ignored;
     struct resubmit *r = arg;
 
     wait_at_gate(NULL);
     while (r->last_rc == 0) {
-        r->last_rc = zrpc_workpool_submit(r->pool, count, &(atomic_int){0}, NULL);
+        r->last_rc = zrpc_workpool_submit(r->pool, count, &ignored, NULL);
         usleep(1000);
     }
 }
@@ -282,6 +285,41 @@ static void no_threads_no_pool(void)
     CHECK_STR(err.text, "work pool: at least one thread is needed");
 }
 
+static int use_pool(void *arg)
+{
+    struct zrpc_workpool *pool;
+    struct zrpc_error err;
+    atomic_int counter = 0;
+    int rc = zrpc_workpool_new(2, 1, &pool, &err);
+
+    (void)arg;
+    if (rc < 0)
+        return rc;
+    rc = zrpc_workpool_submit(pool, count, &counter, &err);
+    zrpc_workpool_close(pool);
+    CHECK_INT(atomic_load(&counter), rc == 0);
+    return rc;
+}
+
+static void scarcity(void)
+{
+    struct zrpc_workpool *pool = new_pool(2, 1);
+    struct zrpc_error err;
+
+    CHECK(zrpc_alloc_each(use_pool, NULL) >= 2);
+    CHECK_INT(zrpc_resource_each(use_pool, NULL), 1);
+    /* With one thread there, a second that cannot be started is no failure: the job waits. */
+    reset();
+    CHECK_OK(zrpc_workpool_submit(pool, wait_at_gate, NULL, &err));
+    wait_for(&arrived, 1);
+    zrpc_resource_fail_at(1);
+    CHECK_OK(zrpc_workpool_submit(pool, wait_at_gate, NULL, &err));
+    CHECK_INT(zrpc_workpool_stats(pool).threads, 1);
+    open_gate(2);
+    zrpc_workpool_close(pool);
+    CHECK_INT(finished, 2);
+}
+
 static const struct zrpc_test tests[] = {
     {"every job runs once", every_job_runs_once},
     {"threads start on demand, up to the limit", threads_start_on_demand_up_to_the_limit},
@@ -292,6 +330,7 @@ static const struct zrpc_test tests[] = {
     {"jobs may submit jobs, until the end", jobs_may_submit_jobs_until_the_end},
     {"many submit at once", many_submit_at_once},
     {"no threads, no pool", no_threads_no_pool},
+    {"scarcity", scarcity},
     {NULL, NULL},
 };
 

@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "testing/alloc.h"
+
 static const char *volatile current; /* for the alarm's message */
 static const struct zrpc_test *all_tests;
 
@@ -52,6 +54,8 @@ static void run_and_check_leftovers(const struct zrpc_test *t)
     int before = open_descriptors();
 
     t->run();
+    zrpc_alloc_fail_at(0);
+    zrpc_resource_fail_at(0);
     CHECK_INT(open_descriptors() - before, 0);
     CHECK(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
 }

@@ -1,5 +1,7 @@
 #include "testing/wire_contract.h"
 
+#include "testing/alloc.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -131,9 +133,31 @@ static void wires_that_are_not_polled(void)
     CHECK_INT(wire.closed, 1);
 }
 
+/* The wire is closed in every case. */
+static int make_one(void *arg)
+{
+    struct slow_wire wire = {.base.ops = &slow_ops};
+    struct zrpc_timeoutconn *c;
+    struct zrpc_error err;
+    int rc = zrpc_timeoutconn_new(&wire.base, &c, &err);
+
+    (void)arg;
+    if (rc == 0)
+        zrpc_timeoutconn_close(c);
+    CHECK_INT(wire.closed, 1);
+    return rc;
+}
+
+static void scarcity(void)
+{
+    CHECK_INT(zrpc_alloc_each(make_one, NULL), 1);
+    CHECK_INT(zrpc_resource_each(make_one, NULL), 2);
+}
+
 static const struct zrpc_test tests[] = {
     ZRPC_WIRE_CONTRACT_ROWS(tcp) ZRPC_WIRE_CONTRACT_ROWS(local)
         ZRPC_WIRE_CONTRACT_ROWS(pipes){"wires that are not polled", wires_that_are_not_polled},
+    {"scarcity", scarcity},
     {NULL, NULL},
 };
 

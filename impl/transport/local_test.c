@@ -1,5 +1,7 @@
 #include "testing/wire_contract.h"
 
+#include "testing/alloc.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -209,6 +211,27 @@ static void bad_dialers(void)
     }
 }
 
+/* Nobody accepts, so dialling itself ends with a timeout when nothing else fails. */
+static int listen_and_dial(void *arg)
+{
+    struct dialling d = {.endpoint = "local:me@scarce", .deadline = 1};
+    struct zrpc_listener *l;
+    int rc = zrpc_local_listen("scarce", &l, NULL);
+
+    (void)arg;
+    if (rc < 0)
+        return rc;
+    dial(&d);
+    l->ops->close(l);
+    return d.rc == ZRPC_ERR_TIMEOUT ? 0 : d.rc;
+}
+
+static void scarcity(void)
+{
+    CHECK_INT(zrpc_alloc_each(listen_and_dial, NULL), 5);
+    CHECK_INT(zrpc_resource_each(listen_and_dial, NULL), 3);
+}
+
 static const struct zrpc_test tests[] = {
     {"accepts with identity", accepts_with_identity},
     {"listeners have names", listeners_have_names},
@@ -217,6 +240,7 @@ static const struct zrpc_test tests[] = {
     {"closing the listener ends dialling", closing_the_listener_ends_dialling},
     {"many dial at once", many_dial_at_once},
     {"bad dialers", bad_dialers},
+    {"scarcity", scarcity},
     {NULL, NULL},
 };
 

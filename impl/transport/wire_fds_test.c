@@ -1,5 +1,7 @@
 #include "testing/suite.h"
 
+#include "testing/alloc.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -192,6 +194,47 @@ static void sigpipe_is_held_and_taken_back(void)
     close(pipes[1]);
 }
 
+static int make_from_pipe(void *arg)
+{
+    int *pipes = arg, fds[2] = {fcntl(pipes[0], F_DUPFD_CLOEXEC, 0), fcntl(pipes[1], F_DUPFD_CLOEXEC, 0)};
+    struct zrpc_wire *wire = NULL;
+    int rc = zrpc_wire_from_fds("pipe", fds[0], fds[1], &wire, NULL);
+
+    if (rc < 0) {
+        CHECK(is_open(fds[0]) && is_open(fds[1]));
+        close(fds[0]);
+        close(fds[1]);
+    }
+    zrpc_wire_close(wire);
+    return rc;
+}
+
+static int make_pair(void *arg)
+{
+    struct zrpc_wire *pair[2];
+    int rc = zrpc_local_pair(pair, NULL);
+
+    (void)arg;
+    if (rc == 0) {
+        zrpc_wire_close(pair[0]);
+        zrpc_wire_close(pair[1]);
+    }
+    return rc;
+}
+
+static void scarcity(void)
+{
+    int pipes[2];
+
+    CHECK(pipe(pipes) == 0);
+    CHECK_INT(zrpc_alloc_each(make_from_pipe, pipes), 1);
+    CHECK_INT(zrpc_resource_each(make_from_pipe, pipes), 3);
+    CHECK_INT(zrpc_alloc_each(make_pair, NULL), 2);
+    CHECK_INT(zrpc_resource_each(make_pair, NULL), 1);
+    close(pipes[0]);
+    close(pipes[1]);
+}
+
 static const struct zrpc_test tests[] = {
     {"names and capabilities", names_and_capabilities},
     {"descriptors are prepared", descriptors_are_prepared},
@@ -200,6 +243,7 @@ static const struct zrpc_test tests[] = {
     {"long vectors are taken in part", long_vectors_are_taken_in_part},
     {"shutdown is not end of file", shutdown_is_not_end_of_file},
     {"SIGPIPE is held and taken back", sigpipe_is_held_and_taken_back},
+    {"scarcity", scarcity},
     {NULL, NULL},
 };
 
