@@ -424,6 +424,7 @@ static void peers_rst_is_reported(void)
     feed(&c, &t, bytes(&w.output));
     CHECK_CODE(t.failure, ZRPC_ERR_PEER_SHUTDOWN);
     CHECK(c.peer_shutdown);
+    CHECK(zrpc_frame_reader_between_frames(&c.reader));
     check_transcript(&t, "[5/3 abc]");
     in = bytes(&w.output);
     CHECK_CODE(zrpc_frameconn_input(&c, &in, &ev, &err), ZRPC_ERR_PEER_SHUTDOWN);

@@ -344,12 +344,15 @@ static void after_shutdown_one_deadline_counts(void)
     zrpc_heartbeatconn_want_read(&r.c, r.now, true);
     CHECK_OK(zrpc_heartbeatconn_begin(&r.c, r.now, 5, 1000, NULL));
     zrpc_heartbeatconn_shutdown(&r.c, r.now);
+    CHECK_INT(r.c.write_deadline, ZRPC_NEVER);
+    CHECK_INT(r.c.read_deadline, ZRPC_NEVER);
     CHECK_INT(wakeup(&r), 7000);
     for (int s = 1; s <= 6; s++) { /* whatever goes by renews nothing */
         CHECK_OK(tick_at(&r, s));
         sent(&r, 1);
         receive(&r, heartbeat, sizeof heartbeat);
         zrpc_heartbeatconn_want_read(&r.c, r.now, true);
+        CHECK_INT(r.c.read_deadline, ZRPC_NEVER);
         CHECK_INT(wakeup(&r), 7000);
     }
     CHECK_INT(output(&r).len, 8 - 6);

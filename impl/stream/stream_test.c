@@ -343,15 +343,27 @@ static void content_may_be_moved_past(void)
     dispose(&r);
 }
 
-static void trailers_are_not_content(void)
+static void check_not_content(const void *wire, size_t len, int rc)
 {
-    static const uint8_t header[] = {0, 1, 0, 0, 0, 0, 0, 10, 'a'};
-    struct zrpc_view in = zrpc_view(header, sizeof header);
+    struct zrpc_view in = zrpc_view(wire, len);
     struct receiver r = receiver(T);
 
-    CHECK_INT(receive(&r, &in), ZRPC_STREAM_MORE);
+    CHECK_INT(receive(&r, &in), rc);
+    CHECK(r.c.conn.reader.in_payload);
     CHECK(!zrpc_stream_reader_in_content(&r.stream, &r.c.conn.reader));
     dispose(&r);
+}
+
+/* Payload is under way, but it must not go to the sink. */
+static void other_payload_is_not_content(void)
+{
+    static const uint8_t trailer[] = {0, 1, 0, 0, 0, 0, 0, 10, 'a'};
+    static const uint8_t another_type[] = {0, 0, 0, 4, 0, 0, 0, 10};
+    static const uint8_t data_after_trailer[] = {0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 10};
+
+    check_not_content(trailer, sizeof trailer, ZRPC_STREAM_MORE);
+    check_not_content(another_type, sizeof another_type, ZRPC_ERR_STREAM);
+    check_not_content(data_after_trailer, sizeof data_after_trailer, ZRPC_ERR_STREAM);
 }
 
 /* Feeds a wire to a message reader. */
@@ -602,7 +614,7 @@ static const struct zrpc_test tests[] = {
     {"an overlong trailer is cut between characters", overlong_trailer_is_cut},
     {"the longest trailer is kept whole", longest_trailer_is_kept_whole},
     {"content may be moved past", content_may_be_moved_past},
-    {"trailers are not content", trailers_are_not_content},
+    {"other payload is not content", other_payload_is_not_content},
     {"a message is kept whole", message_is_kept_whole},
     {"a message above its limit is refused", message_above_its_limit_is_refused},
     {"a message of 4 GiB allocates nothing", message_of_4_gib_allocates_nothing},

@@ -199,8 +199,6 @@ int zrpc_banner_reader_feed(struct zrpc_banner_reader *r, struct zrpc_view *in, 
     size_t missing;
     int rc;
 
-    if (r->version != 0)
-        return 1;
     if ((rc = feed_prefix(r, in, err)) < 0 || r->have < sizeof r->prefix)
         return rc;
     missing = r->body_len - r->body.len;

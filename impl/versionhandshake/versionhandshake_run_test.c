@@ -152,8 +152,11 @@ static void silent_peer_times_out(void)
 static void deadline_in_the_past_sends_nothing(void)
 {
     struct ends e = ends();
+    char got[1];
 
     CHECK_CODE(run(&e, -ZRPC_SECOND, NULL), ZRPC_ERR_TIMEOUT);
+    CHECK_OK(zrpc_timeoutconn_close_write(e.ours, NULL));
+    CHECK_INT(zrpc_timeoutconn_read(e.peer, got, sizeof got, NULL), 0);
     done(&e);
 }
 
