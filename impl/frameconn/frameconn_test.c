@@ -1,3 +1,4 @@
+#include "testing/alloc.h"
 #include "testing/suite.h"
 
 #include <inttypes.h>
@@ -555,6 +556,50 @@ static void abandoned_output_half_closes_without_rst(void)
     zrpc_frameconn_dispose(&c);
 }
 
+static int write_frames(void *arg)
+{
+    struct zrpc_frame_writer w = {0};
+    int rc;
+
+    (void)arg;
+    if ((rc = zrpc_frame_writer_put(&w, 1, zrpc_view_of("/v1/ping"), NULL)) == 0)
+        rc = zrpc_frame_writer_begin(&w, 5, 10, NULL);
+    if (rc < 0) /* nothing of the frame was queued */
+        CHECK(zrpc_frame_writer_idle(&w));
+    zrpc_frame_writer_dispose(&w);
+    return rc;
+}
+
+static int begin_frame(void *arg)
+{
+    struct zrpc_frame_writer w = {0};
+    int rc = zrpc_frame_writer_begin(&w, 5, 10, NULL);
+
+    (void)arg;
+    CHECK_INT(w.body_left, rc < 0 ? 0 : 10);
+    zrpc_frame_writer_dispose(&w);
+    return rc;
+}
+
+static void frames_without_memory(void)
+{
+    CHECK_INT(zrpc_alloc_each(write_frames, NULL), 1);
+    CHECK_INT(zrpc_alloc_each(begin_frame, NULL), 1);
+}
+
+static void shutdown_without_memory_goes_on_without_rst(void)
+{
+    struct zrpc_frameconn c;
+
+    zrpc_frameconn_init(&c, 0);
+    zrpc_alloc_fail_at(1);
+    zrpc_frameconn_shutdown(&c, AT);
+    zrpc_alloc_fail_at(0);
+    CHECK(zrpc_frame_writer_idle(&c.writer));
+    CHECK_INT(c.state, ZRPC_CONN_HALF_CLOSE);
+    zrpc_frameconn_dispose(&c);
+}
+
 /* Random bytes, and random bytes that look like frames: no event may promise what was not in the input. */
 static void noise_is_survived(void)
 {
@@ -600,6 +645,8 @@ static const struct zrpc_test tests[] = {
     {"end of file in each closing state", eof_in_each_closing_state},
     {"end of file while open says where", eof_while_open_says_where},
     {"abandoned output: half-close without RST", abandoned_output_half_closes_without_rst},
+    {"frames without memory", frames_without_memory},
+    {"a shutdown without memory goes on without RST", shutdown_without_memory_goes_on_without_rst},
     {"noise is survived", noise_is_survived},
     {NULL, NULL},
 };

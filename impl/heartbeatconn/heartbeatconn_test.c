@@ -1,3 +1,4 @@
+#include "testing/alloc.h"
 #include "testing/suite.h"
 
 #include <stdlib.h>
@@ -449,6 +450,21 @@ static void configured_times_hold(void)
     done(&r);
 }
 
+static void heartbeat_without_memory_is_made_up_for(void)
+{
+    struct rig r = rig();
+
+    r.now += 5 * ZRPC_SECOND;
+    zrpc_alloc_fail_at(1);
+    CHECK_CODE(tick(&r), ZRPC_ERR_NOMEM);
+    zrpc_alloc_fail_at(0);
+    CHECK_INT(r.c.stats.heartbeats_sent, 0);
+    CHECK_INT(r.c.write_deadline, ZRPC_NEVER);
+    CHECK_OK(tick(&r));
+    CHECK_BYTES(output(&r), zrpc_view(heartbeat, sizeof heartbeat));
+    done(&r);
+}
+
 /* Two connections face to face, one second a step: an idle one lives for ever, and its heartbeats suffice. */
 static void idle_connection_lives_for_ever(void)
 {
@@ -536,6 +552,7 @@ static const struct zrpc_test tests[] = {
     {"nothing follows abandoned output", nothing_follows_abandoned_output},
     {"the lower layers' types are not for callers", lower_layers_types_are_not_for_callers},
     {"configured times hold", configured_times_hold},
+    {"a heartbeat without memory is made up for", heartbeat_without_memory_is_made_up_for},
     {"an idle connection lives for ever", idle_connection_lives_for_ever},
     {"waking when told to is enough", wakeups_are_sufficient},
     {NULL, NULL},

@@ -1,3 +1,4 @@
+#include "testing/alloc.h"
 #include "testing/suite.h"
 
 #include <errno.h>
@@ -266,6 +267,40 @@ static void bad_descriptor_is_refused(void)
     zrpc_sink_close(&sink);
 }
 
+static int open_source(void *fd)
+{
+    struct zrpc_source source = {0};
+    int copy = dup(*(int *)fd), rc = zrpc_source_from_fd(copy, &source, NULL);
+
+    if (rc < 0)
+        CHECK_INT(close(copy), 0);
+    zrpc_source_close(&source);
+    return rc;
+}
+
+static int open_sink(void *fd)
+{
+    struct zrpc_sink sink = {0};
+    int copy = dup(*(int *)fd), rc = zrpc_sink_from_fd(copy, &sink, NULL);
+
+    if (rc < 0)
+        CHECK_INT(close(copy), 0);
+    zrpc_sink_close(&sink);
+    return rc;
+}
+
+static void without_memory_the_descriptor_stays_the_callers(void)
+{
+    int fds[2];
+
+    two_ends(fds, false);
+    CHECK_INT(zrpc_alloc_each(open_source, &fds[0]), 1);
+    CHECK_INT(zrpc_alloc_each(open_sink, &fds[1]), 1);
+    CHECK_INT(fcntl(fds[0], F_GETFL) & O_NONBLOCK, 0);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 static const struct zrpc_test tests[] = {
     {"a pipe as source", pipe_source},
     {"a socket as source", socket_source},
@@ -279,6 +314,7 @@ static const struct zrpc_test tests[] = {
     {"a pending SIGPIPE is left alone", pending_sigpipe_is_left_alone},
     {"a sink that fails", failing_sink},
     {"a shared file's flags are restored", shared_file_flags_are_restored},
+    {"without memory the descriptor stays the caller's", without_memory_the_descriptor_stays_the_callers},
     {"a bad descriptor is refused", bad_descriptor_is_refused},
     {NULL, NULL},
 };

@@ -1,3 +1,4 @@
+#include "testing/alloc.h"
 #include "testing/suite.h"
 
 #include <stdio.h>
@@ -575,6 +576,46 @@ static void puts_are_refused_whole(void)
     zrpc_heartbeatconn_dispose(&c);
 }
 
+static int put_long_message(void *content)
+{
+    struct zrpc_heartbeatconn c;
+    int rc;
+
+    zrpc_heartbeatconn_init(&c, NULL, NOW);
+    rc = zrpc_stream_put_message(&c, NOW, T, zrpc_view(content, 3 * ZRPC_STREAM_PAYLOAD_MAX), NULL);
+    CHECK(rc == 0 || zrpc_heartbeatconn_idle(&c)); /* all or nothing */
+    zrpc_heartbeatconn_dispose(&c);
+    return rc;
+}
+
+static int read_long_message(void *arg)
+{
+    const struct zrpc_buf *wire = arg;
+    struct zrpc_message_reader m;
+    int rc;
+
+    zrpc_message_reader_init(&m, T, SIZE_MAX);
+    rc = read_message(&m, zrpc_buf_view(wire), NULL);
+    zrpc_message_reader_dispose(&m);
+    return rc == ZRPC_STREAM_DONE || rc == ZRPC_ERR_PEER_SOURCE ? 0 : rc;
+}
+
+static void messages_without_memory(void)
+{
+    void *content = calloc(3, ZRPC_STREAM_PAYLOAD_MAX);
+    struct zrpc_heartbeatconn c;
+
+    CHECK_INT(zrpc_alloc_each(put_long_message, content), 1);
+    zrpc_heartbeatconn_init(&c, NULL, NOW);
+    CHECK_OK(zrpc_stream_put_message(&c, NOW, T, zrpc_view(content, 3 * ZRPC_STREAM_PAYLOAD_MAX), NULL));
+    CHECK(zrpc_alloc_each(read_long_message, &c.conn.writer.output) > 1);
+    zrpc_buf_clear(&c.conn.writer.output);
+    CHECK_OK(zrpc_stream_put_source_error(&c, NOW, zrpc_view_of("disk on fire"), NULL));
+    CHECK_INT(zrpc_alloc_each(read_long_message, &c.conn.writer.output), 1);
+    zrpc_heartbeatconn_dispose(&c);
+    free(content);
+}
+
 /* Random frames of random types: every event is either legal by the grammar or refused. */
 static void noise_is_survived(void)
 {
@@ -623,6 +664,7 @@ static const struct zrpc_test tests[] = {
     {"source errors are sent", source_errors_are_sent},
     {"an overlong source error is cut between characters", overlong_source_error_is_cut_between_characters},
     {"what cannot be put is refused whole", puts_are_refused_whole},
+    {"messages without memory", messages_without_memory},
     {"noise is survived", noise_is_survived},
     {NULL, NULL},
 };

@@ -1,3 +1,4 @@
+#include "testing/alloc.h"
 #include "testing/suite.h"
 
 #include <stdio.h>
@@ -346,6 +347,24 @@ static void our_version_must_be_valid(void)
     zrpc_versionhandshake_dispose(&hs);
 }
 
+static int shake_hands(void *arg)
+{
+    struct zrpc_view in = zrpc_view_of(OURS);
+    struct zrpc_versionhandshake hs;
+    int rc;
+
+    (void)arg;
+    if ((rc = zrpc_versionhandshake_init(&hs, 1, NULL)) == 0)
+        rc = zrpc_versionhandshake_feed(&hs, &in, NULL);
+    zrpc_versionhandshake_dispose(&hs);
+    return rc == 1 ? 0 : rc;
+}
+
+static void handshake_without_memory(void)
+{
+    CHECK_INT(zrpc_alloc_each(shake_hands, NULL), 2);
+}
+
 static const struct zrpc_test tests[] = {
     {"our banner is exact", our_banner_is_exact},
     {"extensions are encoded", extensions_are_encoded},
@@ -360,6 +379,7 @@ static const struct zrpc_test tests[] = {
     {"noise is survived", noise_is_survived},
     {"equal versions agree", equal_versions_agree},
     {"different versions are both named", different_versions_are_both_named},
+    {"a handshake without memory", handshake_without_memory},
     {"our version must be valid", our_version_must_be_valid},
     {NULL, NULL},
 };
