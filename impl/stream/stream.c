@@ -45,8 +45,10 @@ static int fail_with_text(struct zrpc_view text, struct zrpc_error *err)
     char shown[ZRPC_ERROR_TEXT_MAX];
 
     text = zrpc_utf8_prefix(text, sizeof shown);
-    for (size_t i = 0; i < text.len; i++)
-        shown[i] = text.data[i] != 0 ? (char)text.data[i] : '?';
+    memcpy(shown, text.data, text.len);
+    for (char *c = shown; c < shown + text.len; c++)
+        if (*c == '\0')
+            *c = '?';
     return zrpc_fail(err, ZRPC_ERR_PEER_SOURCE, "%.*s", (int)text.len, shown);
 }
 

@@ -35,8 +35,8 @@ struct zrpc_frame {
 
 void zrpc_frame_encode(struct zrpc_frame frame, uint8_t out[static ZRPC_FRAME_HEADER_LEN]);
 struct zrpc_frame zrpc_frame_decode(const uint8_t in[static ZRPC_FRAME_HEADER_LEN]);
-/* 0, or ZRPC_ERR_FRAME for a reserved type that is none of the above, one that mixes owners, or a payload on
- * a frame that has none. */
+/* 0, or ZRPC_ERR_FRAME for a reserved type that is none of the above, one that mixes owners (ZR-FRAME-003),
+ * or a payload on a frame that has none (ZR-FRAME-005). Type 0 is a user's, though no stream has it. */
 int zrpc_frame_check(struct zrpc_frame frame, struct zrpc_error *err);
 /* "heartbeat", "RST", "end of stream", "error trailer", "data 5" ... into out; returns out. */
 #define ZRPC_FRAME_TEXT_MAX 48
@@ -66,8 +66,8 @@ struct zrpc_frame_reader {
     uint32_t left;           /* payload bytes of it still to come */
 };
 
-/* An all-zero reader is ready. Takes from *in what belongs to the next event. It judges nothing, so it cannot
- * fail: zrpc_frame_check() is for headers. */
+/* An all-zero reader is ready (ZR-FRAME-002, ZR-FRAME-011). Takes from *in what belongs to the next event. It
+ * judges nothing, so it cannot fail: zrpc_frame_check() is for headers. */
 void zrpc_frame_reader_next(struct zrpc_frame_reader *r, struct zrpc_view *in, struct zrpc_frame_event *ev);
 /* n payload bytes of the current frame (n <= left) were moved past the reader. */
 void zrpc_frame_reader_moved(struct zrpc_frame_reader *r, uint32_t n);
@@ -76,7 +76,8 @@ bool zrpc_frame_reader_between_frames(const struct zrpc_frame_reader *r);
 
 /*
  * Writing: first the bytes in `output`, then `body_left` bytes of payload that the caller has elsewhere.
- * While a body is under way no other frame can be queued, so nothing can ever be put inside a frame.
+ * While a body is under way no other frame can be queued, so nothing can ever be put inside a frame
+ * (ZR-HB-002, ZR-SHUT-003).
  */
 struct zrpc_frame_writer {
     struct zrpc_buf output;
@@ -102,7 +103,8 @@ static inline bool zrpc_frame_writer_idle(const struct zrpc_frame_writer *w)
  *
  *     OPEN --shutdown()--> CLOSING --RST is out--> HALF_CLOSE --half_closed()--> DRAINING --eof()--> CLOSED
  *
- * From CLOSING on one absolute deadline counts, and everything that is read is discarded.
+ * From CLOSING on one absolute deadline counts (ZR-SHUT-004), and everything that is read is discarded
+ * (ZR-SHUT-006).
  */
 enum zrpc_frameconn_state {
     ZRPC_CONN_OPEN,
@@ -128,7 +130,7 @@ struct zrpc_frameconn {
 void zrpc_frameconn_init(struct zrpc_frameconn *c, zrpc_time shutdown_timeout);
 void zrpc_frameconn_dispose(struct zrpc_frameconn *c);
 /* As zrpc_frame_reader_next, but fails with ZRPC_ERR_FRAME where zrpc_frame_check does, and with
- * ZRPC_ERR_PEER_SHUTDOWN from an RST on. Once not OPEN it swallows *in and answers MORE. */
+ * ZRPC_ERR_PEER_SHUTDOWN from an RST on (ZR-SHUT-008). Once not OPEN it swallows *in and answers MORE. */
 int zrpc_frameconn_input(struct zrpc_frameconn *c, struct zrpc_view *in, struct zrpc_frame_event *ev,
                          struct zrpc_error *err);
 /* End of file on the wire. While OPEN that is ZRPC_ERR_END, and *err says where it came (after an RST,

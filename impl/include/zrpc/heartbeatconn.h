@@ -1,9 +1,10 @@
 /*
  * heartbeatconn: frames kept alive (proto/SPEC.md, ZR-HB-*). Sans-I/O: the caller brings bytes and the time.
  *
- * A side that has sent no frame for `interval` sends a heartbeat, between frames only. Reading times out when
- * nothing arrives for `timeout` while the caller wants to read. A pending write times out when it makes no
- * progress for `timeout`; each heartbeat received grants it another `timeout`.
+ * A side that has sent no frame for `interval` sends a heartbeat, between frames only (ZR-HB-001, ZR-HB-002).
+ * Reading times out when nothing arrives for `timeout` while the caller wants to read (ZR-HB-007, ZR-HB-009).
+ * A pending write times out when it makes no progress for `timeout`; each heartbeat received grants it
+ * another `timeout` (ZR-HB-010, ZR-HB-011).
  */
 #ifndef ZRPC_HEARTBEATCONN_H
 #define ZRPC_HEARTBEATCONN_H
@@ -50,7 +51,8 @@ int zrpc_heartbeatconn_eof(struct zrpc_heartbeatconn *c, struct zrpc_error *err)
 void zrpc_heartbeatconn_want_read(struct zrpc_heartbeatconn *c, zrpc_time now, bool wanted);
 
 /* Writing: as frameconn's writer; ZRPC_ERR_CLOSED unless OPEN, or after abandon_output. ZRPC_ERR_USAGE for a
- * type that belongs to frameconn or heartbeatconn. */
+ * type that belongs to frameconn or heartbeatconn. The write deadline runs from here on, so begin a body only
+ * when its bytes are at hand. */
 int zrpc_heartbeatconn_put(struct zrpc_heartbeatconn *c, zrpc_time now, uint32_t type,
                            struct zrpc_view payload, struct zrpc_error *err);
 int zrpc_heartbeatconn_begin(struct zrpc_heartbeatconn *c, zrpc_time now, uint32_t type, uint32_t length,

@@ -4,7 +4,8 @@
  *     type T ... type T, end                              complete
  *     type T ... type T, trailer ... trailer, end         the source failed; the text says why
  *
- * A message is a short stream that is kept whole. Anything else in between is ZRPC_ERR_STREAM.
+ * A message is a short stream that is kept whole. Anything else in between is ZRPC_ERR_STREAM (ZR-STREAM-014,
+ * ZR-STREAM-015).
  */
 #ifndef ZRPC_STREAM_H
 #define ZRPC_STREAM_H
@@ -35,8 +36,8 @@ struct zrpc_stream_reader {
 void zrpc_stream_reader_init(struct zrpc_stream_reader *r, uint32_t type);
 void zrpc_stream_reader_dispose(struct zrpc_stream_reader *r);
 /* An enum zrpc_stream_event, ZRPC_ERR_STREAM, ZRPC_ERR_NOMEM, or ZRPC_ERR_PEER_SOURCE when an error trailer
- * has come to its end: *err holds its text (or says that it was not UTF-8, or empty), `trailer` all that was
- * kept of it, cut at a UTF-8 boundary, and the connection is clean. */
+ * has come to its end (ZR-STREAM-011 to 013): *err holds its text (or says that it was not UTF-8, or empty),
+ * `trailer` all that was kept of it, cut at a UTF-8 boundary, and the connection is clean. */
 int zrpc_stream_reader_event(struct zrpc_stream_reader *r, const struct zrpc_frame_event *ev,
                              struct zrpc_error *err);
 /* The frame under way carries content, so its payload may be moved past the state machines. */
@@ -63,7 +64,7 @@ int zrpc_message_reader_event(struct zrpc_message_reader *r, const struct zrpc_f
  */
 /* How long to make the next payload where `left` bytes of content are at hand: at most
  * ZRPC_STREAM_PAYLOAD_MAX, and such that no single byte is left over for the next frame, because a 1-byte
- * payload makes real zrepl panic (ZR-FRAME-*). */
+ * payload makes real zrepl panic (ZR-FRAME-008, ZR-FRAME-009). */
 uint32_t zrpc_stream_payload_len(uint64_t left);
 /* A whole message in frames of at most ZRPC_STREAM_PAYLOAD_MAX, content copied, with its end. `type` is a
  * user type other than 0. All or nothing is queued. */
@@ -72,7 +73,7 @@ int zrpc_stream_put_message(struct zrpc_heartbeatconn *c, zrpc_time now, uint32_
 /* End of a stream whose content went out with zrpc_heartbeatconn_begin(). */
 int zrpc_stream_put_end(struct zrpc_heartbeatconn *c, zrpc_time now, struct zrpc_error *err);
 /* The source failed: trailer and end. Text that is empty or not UTF-8 is replaced by one that is, and one of
- * a single byte gets a few words in front, so that no 1-byte frame goes out. */
+ * a single byte gets a few words in front, so that no 1-byte frame goes out (ZR-STREAM-003 to 006). */
 int zrpc_stream_put_source_error(struct zrpc_heartbeatconn *c, zrpc_time now, struct zrpc_view text,
                                  struct zrpc_error *err);
 

@@ -21,8 +21,8 @@ enum zrpc_label { ZRPC_CONTROL, ZRPC_DATA, ZRPC_LABEL_COUNT };
 /* "zrepl_control", "zrepl_data". */
 const char *zrpc_label_name(enum zrpc_label label);
 void zrpc_label_encode(enum zrpc_label label, uint8_t out[static ZRPC_LABEL_LEN]);
-/* ZRPC_ERR_LABEL for one that is unknown, not zero-padded, or padded with anything else; *err shows it
- * escaped.
+/* ZRPC_ERR_LABEL (ZR-MUX-006, ZR-MUX-007) for one that is unknown, not zero-padded, or padded with anything
+ * else; *err shows it escaped.
  */
 int zrpc_label_decode(const uint8_t in[static ZRPC_LABEL_LEN], enum zrpc_label *out, struct zrpc_error *err);
 

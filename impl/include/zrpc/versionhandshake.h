@@ -24,11 +24,11 @@ struct zrpc_banner {
     size_t n_extensions;
 };
 
-/* Appends the banner's bytes. ZRPC_ERR_USAGE for a banner that must not be sent. */
+/* Appends the banner's bytes (ZR-HS-001 to 006). ZRPC_ERR_USAGE for a banner that must not be sent. */
 int zrpc_banner_encode(const struct zrpc_banner *banner, struct zrpc_buf *out, struct zrpc_error *err);
 
-/* Reads a banner from bytes in any portions and never takes a byte beyond its end. The body is kept only as
- * it arrives, so a peer's declared length allocates nothing. */
+/* Reads a banner from bytes in any portions and never takes a byte beyond its end (ZR-HS-008, ZR-HS-009). The
+ * body is kept only as it arrives, so a peer's declared length allocates nothing. */
 struct zrpc_banner_reader {
     uint8_t prefix[11]; /* ten digits and the space */
     size_t have;        /* of prefix */
@@ -40,8 +40,8 @@ struct zrpc_banner_reader {
 
 void zrpc_banner_reader_init(struct zrpc_banner_reader *r);
 void zrpc_banner_reader_dispose(struct zrpc_banner_reader *r);
-/* Takes from *in what belongs to the banner. 1: whole and valid; 0: more is needed; ZRPC_ERR_HANDSHAKE,
- * ZRPC_ERR_NOMEM. */
+/* Takes from *in what belongs to the banner. 1: whole and valid; 0: more is needed; ZRPC_ERR_HANDSHAKE
+ * (ZR-HS-011 to 016, 025, 026), ZRPC_ERR_NOMEM. */
 int zrpc_banner_reader_feed(struct zrpc_banner_reader *r, struct zrpc_view *in, struct zrpc_error *err);
 /* How many more bytes can be read now without reading past the banner; 0 when it is whole. */
 size_t zrpc_banner_reader_wants(const struct zrpc_banner_reader *r);

@@ -66,10 +66,9 @@ static void half_close(struct rig *r)
 static void pass_time(struct rig *r, zrpc_time step)
 {
     zrpc_time wakeup = zrpc_heartbeatconn_wakeup(&r->c);
-    int rc;
 
     r->now = zrpc_earlier(r->now + step, wakeup > r->now ? wakeup : r->now);
-    if ((rc = zrpc_heartbeatconn_tick(&r->c, r->now, NULL)) < 0) {
+    if (zrpc_heartbeatconn_tick(&r->c, r->now, NULL) < 0) {
         REQUIRE(r->now == wakeup);
         zrpc_heartbeatconn_shutdown(&r->c, r->now);
         return;
