@@ -32,14 +32,16 @@ objects   = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %_test.c,$(wildcard $(1
 PROTO    := $(wildcard proto/*.proto)
 GEN_C    := $(PROTO:proto/%.proto=$(BUILD)/gen/%.pb-c.c)
 GEN_H    := $(GEN_C:.c=.h)
-LIB_OBJ  := $(GEN_C:$(BUILD)/gen/%.c=$(BUILD)/obj/gen/%.o) $(filter-out $(BUILD)/obj/impl/testing/%,$(call objects,impl/*/*.c))
+LIB_OBJ  := $(GEN_C:$(BUILD)/gen/%.c=$(BUILD)/obj/gen/%.o) \
+            $(filter-out $(BUILD)/obj/impl/testing/% $(BUILD)/obj/impl/cli/%,$(call objects,impl/*/*.c))
+CLI_OBJ  := $(call objects,impl/cli/*.c)
 SIM_OBJ  := $(call objects,sim/*/*.c)
 CONF_OBJ := $(call objects,conformance/*.c conformance/cases/*.c)
 EVAL_OBJ := $(call objects,wireevaluator/*.c)
 TESTING  := $(BUILD)/libzrpc-testing.a
 LIB_A    := $(BUILD)/libzrpc.a
 LIB_SO   := $(BUILD)/libzrpc.so.$(VERSION)
-ARCHIVES := $(if $(EVAL_OBJ),$(BUILD)/libzrpc-wireevaluator.a) $(if $(CONF_OBJ),$(BUILD)/libzrpc-conformance.a) \
+ARCHIVES := $(BUILD)/libzrpc-cli.a $(if $(EVAL_OBJ),$(BUILD)/libzrpc-wireevaluator.a) $(if $(CONF_OBJ),$(BUILD)/libzrpc-conformance.a) \
             $(if $(SIM_OBJ),$(BUILD)/libzrpc-sim.a) $(LIB_A)
 PROG_DIR := $(wildcard */cmd/*)
 PROGRAMS := $(addprefix $(BUILD)/bin/,$(notdir $(PROG_DIR)))
@@ -73,7 +75,7 @@ help:
 
 # Set-up runs once for each version of the script, before anything is compiled, for all that the goals need.
 GOALS    := $(or $(MAKECMDGOALS),all)
-GROUPS   := build $(if $(filter-out all install,$(GOALS)),test) $(filter memcheck lint,$(subst format,lint,$(subst fuzz,lint,$(GOALS))))
+GROUPS   := build $(if $(filter-out all install,$(GOALS)),test) $(filter memcheck lint fuzz,$(GOALS:format=lint))
 SETUP    := $(BUILD)/.setup-$(subst $() ,-,$(strip $(GROUPS)))
 
 $(SETUP): scripts/setup
@@ -83,7 +85,7 @@ $(SETUP): scripts/setup
 all tests memcheck: | $(SETUP)
 
 setup:
-	$(Q)./scripts/setup build test memcheck lint
+	$(Q)./scripts/setup build test memcheck lint fuzz
 
 # Stamps that make notes a change in: the compiler with its flags, and the list of sources (without it, a deleted
 # source would stay in its archive).
@@ -112,6 +114,7 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/.flags | $(GEN_H) $(SETUP)
 	$(Q)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(LIB_A): $(LIB_OBJ)
+$(BUILD)/libzrpc-cli.a: $(CLI_OBJ)
 $(BUILD)/libzrpc-sim.a: $(SIM_OBJ)
 $(BUILD)/libzrpc-conformance.a: $(CONF_OBJ)
 $(BUILD)/libzrpc-wireevaluator.a: $(EVAL_OBJ)
@@ -201,7 +204,7 @@ $(BUILD)/lint/%.clang: % $(BUILD)/.flags | $(GEN_H) $(SETUP)
 
 $(BUILD)/lint/%.tidy: % .clang-tidy $(BUILD)/lint/%.clang
 	$(call say,TIDY,$<)
-	$(Q)clang-tidy --quiet $< -- $(ALL_CFLAGS) $(if $(filter %/error.c,$<),,-include scripts/analyzer.h) 2>$@.log || { cat $@.log; false; }
+	$(Q)clang-tidy --quiet $< -- $(ALL_CFLAGS) 2>$@.log || { cat $@.log; false; }
 	$(Q)mv $@.log $@
 
 .PHONY: lint-format lint-scripts lint-spec
