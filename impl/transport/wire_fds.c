@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "transport/io_code.h"
 #include "zrpc/sigpipe.h"
 
 struct end {
@@ -32,18 +33,9 @@ struct fds_wire {
     bool write_closed; /* the writing thread's */
 };
 
-static const int lost_errnos[] = {
-    ECONNRESET, EPIPE, ECONNABORTED, ENOTCONN, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, ENETDOWN, ENETRESET,
-};
-
 static int fail_io(const struct fds_wire *w, int errnum, const char *what, struct zrpc_error *err)
 {
-    int code = ZRPC_ERR_SYSTEM;
-
-    for (size_t i = 0; i < sizeof lost_errnos / sizeof lost_errnos[0]; i++)
-        if (lost_errnos[i] == errnum)
-            code = ZRPC_ERR_RESET;
-    return zrpc_fail_errno(err, code, errnum, "%s wire: %s", w->ops.name, what);
+    return zrpc_fail_errno(err, zrpc_io_code(errnum), errnum, "%s wire: %s", w->ops.name, what);
 }
 
 static int fail_closed(const struct fds_wire *w, const char *what, struct zrpc_error *err)
