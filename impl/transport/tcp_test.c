@@ -23,7 +23,8 @@
 /*
  * Calls that this program answers itself, to see what real ones rarely show.
  */
-static int accept_errno;    /* > 0: accept4 fails so, once */
+static const struct sockaddr_in6 *accept_peer; /* accept4 says that this is who came */
+static int accept_errno;                       /* > 0: accept4 fails so, once */
 static bool bind_to_target; /* connect binds its socket to where it goes: a connection to itself */
 static pthread_mutex_t lookups = PTHREAD_MUTEX_INITIALIZER; /* held: looking up "slow.test" hangs */
 
@@ -34,7 +35,10 @@ int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
         accept_errno = 0;
         return -1;
     }
-    return (int)syscall(SYS_accept4, fd, address, len, flags);
+    fd = (int)syscall(SYS_accept4, fd, address, len, flags);
+    if (fd >= 0 && accept_peer != NULL)
+        memcpy(address, accept_peer, sizeof *accept_peer);
+    return fd;
 }
 
 int connect(int fd, const struct sockaddr *address, socklen_t len)
@@ -225,18 +229,46 @@ static void every_address(void)
     }
 }
 
+/* Link-local clients, of which the same address may be on any link. */
 static void zones(void)
 {
-    /* The loopback link has no link-local address of its own, but scoped entries must not match others. */
-    static const struct zrpc_tcp_client clients[] = {
-        {"::1%lo", "wrong"}, {"::1", "right"}, {"fe80::1%1", "x"}};
-    struct zrpc_listener *l;
+    static const struct zrpc_tcp_client clients[] = {{"::1", "home"},
+                                                     {"::1%lo", "never"},
+                                                     {"fe80::1%lo", "by name"},
+                                                     {"fe80::1", "elsewhere"},
+                                                     {"fe80::2%7", "by index"}};
+    static const struct {
+        const char *ip;
+        unsigned scope_id;
+        const char *identity, *peer;
+    } rows[] = {
+        {"::1", 0, "home", "tcp:[::1]:99"},
+        {"fe80::1", 1, "by name", "tcp:[fe80::1%lo]:99"},
+        {"fe80::1", 77777, "elsewhere", "tcp:[fe80::1%77777]:99"},
+        {"fe80::2", 7, "by index", NULL},
+        {"fe80::2", 1, NULL, NULL},
+    };
+    struct zrpc_listener *l = listen_on("127.0.0.1:0", clients, 5);
 
-    if (!host_has("::1"))
-        return;
-    l = listen_on("[::1]:0", clients, 3);
-    meet(l, "[::1]", "right", "tcp:[::1]");
-    l->ops->close(l);
+    for (size_t i = 0; l != NULL && i < sizeof rows / sizeof rows[0]; i++) {
+        struct sockaddr_in6 peer = {
+            .sin6_family = AF_INET6, .sin6_port = htons(99), .sin6_scope_id = rows[i].scope_id};
+        struct zrpc_accepted accepted = {0};
+        struct zrpc_error err = {0};
+        struct zrpc_wire *wire = NULL;
+
+        inet_pton(AF_INET6, rows[i].ip, &peer.sin6_addr);
+        CHECK_OK(dial("127.0.0.1", port_of(l), 0, ZRPC_NEVER, &wire, &err));
+        accept_peer = &peer;
+        CHECK_CODE(accept_next(l, &accepted, &err), rows[i].identity == NULL ? ZRPC_ERR_REFUSED_IDENTITY : 0);
+        accept_peer = NULL;
+        CHECK_STR(accepted.identity, rows[i].identity == NULL ? "" : rows[i].identity);
+        CHECK_STR(accepted.peer, rows[i].peer == NULL ? accepted.peer : rows[i].peer);
+        zrpc_wire_close(accepted.wire);
+        zrpc_wire_close(wire);
+    }
+    if (l != NULL)
+        l->ops->close(l);
 }
 
 static void peers_are_shown(void)
@@ -433,36 +465,78 @@ static void nobody_listens(void)
     bind_to_target = false;
 }
 
-/* A listener whose queue is full does not answer further calls at all. */
-static void dialling_times_out(void)
+/* A listener on host:port whose queue is full: it does not answer further calls at all. */
+struct silent {
+    int fd;
+    unsigned port;
+    struct zrpc_wire *wires[8];
+    size_t n;
+};
+
+static void silent_start(struct silent *s, const char *host, unsigned port)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET};
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     socklen_t len = sizeof at;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct zrpc_wire *wires[8] = {NULL};
     struct zrpc_error err = {0};
-    size_t n = 0;
-    zrpc_time before;
     int rc = 0;
 
-    inet_pton(AF_INET, "127.0.0.1", &at.sin_addr);
-    CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof at) == 0 && listen(fd, 0) == 0);
-    CHECK_INT(getsockname(fd, (struct sockaddr *)&at, &len), 0);
-    while (rc == 0 && n < 8) {
-        rc = dial("127.0.0.1", ntohs(at.sin_port), 50 * ZRPC_MILLISECOND, ZRPC_NEVER, &wires[n], &err);
-        n += rc == 0;
+    *s = (struct silent){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    inet_pton(AF_INET, host, &at.sin_addr);
+    CHECK(s->fd >= 0 && bind(s->fd, (struct sockaddr *)&at, sizeof at) == 0 && listen(s->fd, 0) == 0);
+    CHECK_INT(getsockname(s->fd, (struct sockaddr *)&at, &len), 0);
+    s->port = ntohs(at.sin_port);
+    while (rc == 0 && s->n < 8) {
+        rc = dial(host, s->port, 50 * ZRPC_MILLISECOND, ZRPC_NEVER, &s->wires[s->n], &err);
+        s->n += rc == 0;
     }
     CHECK_CODE(rc, ZRPC_ERR_TIMEOUT);
     CHECK_CONTAINS(err.text, "no answer in time");
+}
+
+static void silent_stop(struct silent *s)
+{
+    while (s->n > 0)
+        zrpc_wire_close(s->wires[--s->n]);
+    close(s->fd);
+}
+
+static void dialling_times_out(void)
+{
+    struct silent silent;
+    struct zrpc_error err;
+    struct zrpc_wire *wire;
+    zrpc_time before;
+
+    silent_start(&silent, "127.0.0.1", 0);
     before = zrpc_now();
-    CHECK_CODE(dial("127.0.0.1", ntohs(at.sin_port), 3600 * ZRPC_SECOND, before + 50 * ZRPC_MILLISECOND,
-                    &wires[7], &err),
-               ZRPC_ERR_TIMEOUT);
+    CHECK_CODE(
+        dial("127.0.0.1", silent.port, 3600 * ZRPC_SECOND, before + 50 * ZRPC_MILLISECOND, &wire, &err),
+        ZRPC_ERR_TIMEOUT);
     CHECK(zrpc_now() >= before + 50 * ZRPC_MILLISECOND);
-    CHECK_CODE(dial("127.0.0.1", ntohs(at.sin_port), 0, 1, &wires[7], &err), ZRPC_ERR_TIMEOUT);
-    while (n > 0)
-        zrpc_wire_close(wires[--n]);
-    close(fd);
+    CHECK_CODE(dial("127.0.0.1", silent.port, 0, 1, &wire, &err), ZRPC_ERR_TIMEOUT);
+    silent_stop(&silent);
+}
+
+/* "two.test" is 127.0.0.2, then 127.0.0.1. */
+static void silent_addresses_leave_time_for_others(void)
+{
+    static const struct zrpc_tcp_client clients[] = {{"127.0.0.1", "friend"}};
+    struct zrpc_listener *l = listen_on("127.0.0.1:0", clients, 1);
+    struct zrpc_error err;
+    struct zrpc_wire *wire;
+    struct silent silent;
+    zrpc_time before;
+
+    if (l == NULL)
+        return;
+    silent_start(&silent, "127.0.0.2", port_of(l));
+    before = zrpc_now();
+    if (CHECK_OK(dial("two.test", port_of(l), 800 * ZRPC_MILLISECOND, ZRPC_NEVER, &wire, &err)))
+        zrpc_wire_close(wire);
+    CHECK(zrpc_now() < before + 800 * ZRPC_MILLISECOND);
+    settle();
+    silent_stop(&silent);
+    l->ops->close(l);
 }
 
 static void names_with_several_addresses(void)
@@ -540,6 +614,7 @@ static const struct zrpc_test tests[] = {
     {"ports are reused", ports_are_reused},
     {"nobody listens", nobody_listens},
     {"dialling times out", dialling_times_out},
+    {"silent addresses leave time for others", silent_addresses_leave_time_for_others},
     {"names with several addresses", names_with_several_addresses},
     {"slow lookups do not hold the caller", slow_lookups_do_not_hold_the_caller},
     {"scarcity", scarcity},
