@@ -28,7 +28,10 @@ static void unusable(void)
         {"<", "client identity \"<\": must not contain '<'"},
         {">", "client identity \">\": must not contain '>'"},
         {"*", "client identity \"*\": must not contain '*'"},
-        {"a\tb", "client identity \"a\tb\": must not contain a tab"},
+        {"a\tb", "client identity \"a...\": must not contain byte 0x09"},
+        {"a\nb", "client identity \"a...\": must not contain byte 0x0a"},
+        {"\x1f", "client identity \"...\": must not contain byte 0x1f"},
+        {"ab\x7f", "client identity \"ab...\": must not contain byte 0x7f"},
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

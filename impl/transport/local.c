@@ -9,30 +9,31 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define NAME_MAX_LEN 200 /* so that "local:IDENTITY..." fits an address */
+#define NAME_MAX_LEN 200 /* so that "local:NAME" fits an address */
 
 /* One that waits in dial; lives on its stack. */
 struct knock {
     struct knock *next;
-    struct zrpc_wire *wire; /* for the listener */
+    const char *name;
     const char *identity;
-    int answered_event;
-    enum { WAITING, ACCEPTED, LISTENER_GONE } state;
+    struct zrpc_wire *wire; /* for the listener */
+    int accepted_event;
+    bool accepted;
 };
 
 struct local_listener {
     struct zrpc_listener base;
     struct local_listener *next;
-    struct knock *first; /* oldest */
-    int event;           /* a semaphore that counts those who wait */
+    int event; /* a semaphore that counts those who wait for this name */
     char name[NAME_MAX_LEN + 1];
     char address[ZRPC_ADDRESS_MAX];
 };
 
 /* Names are looked up in the whole process, so this is the one place with state of its own. The lock guards
- * the list, every listener's queue, and the state of those in it. */
+ * both lists and those in them. Dialling may begin before there is a listener, and outlive one. */
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct local_listener *registry;
+static struct local_listener *listeners;
+static struct knock *knocks; /* oldest first */
 
 int zrpc_local_pair(struct zrpc_wire *out[2], struct zrpc_error *err)
 {
@@ -62,38 +63,45 @@ static int check_name(const char *name, struct zrpc_error *err)
     return 0;
 }
 
-static struct local_listener **find(const char *name)
+/* With the lock held: where the listener of that name is, or would go. */
+static struct local_listener **find_listener(const char *name)
 {
-    struct local_listener **at = &registry;
+    struct local_listener **at = &listeners;
 
     while (*at != NULL && strcmp((*at)->name, name) != 0)
         at = &(*at)->next;
     return at;
 }
 
-/* With the lock held. Those who wait are woken; they may be gone as soon as the lock is. */
-static void answer(struct knock *k, int state)
+/* With the lock held: where the oldest knock at that name is, or a new one would go. */
+static struct knock **find_knock(const char *name)
 {
-    k->state = state;
-    (void)eventfd_write(k->answered_event, 1); /* cannot overflow: written once */
+    struct knock **at = &knocks;
+
+    while (*at != NULL && strcmp((*at)->name, name) != 0)
+        at = &(*at)->next;
+    return at;
 }
 
 static int local_accept(struct zrpc_listener *listener, struct zrpc_accepted *out, struct zrpc_error *err)
 {
     struct local_listener *l = (struct local_listener *)listener;
+    struct knock **at, *k;
     eventfd_t one;
-    struct knock *k;
 
     (void)err;
     pthread_mutex_lock(&registry_lock);
-    k = l->first;
+    at = find_knock(l->name);
+    k = *at;
     if (k != NULL) {
-        l->first = k->next;
+        *at = k->next;
         (void)eventfd_read(l->event, &one);
         *out = (struct zrpc_accepted){.wire = k->wire};
         snprintf(out->identity, sizeof out->identity, "%s", k->identity);
         snprintf(out->peer, sizeof out->peer, "%s", l->address);
-        answer(k, ACCEPTED);
+        /* Cannot overflow: written once. The knock may be gone as soon as the lock is free. */
+        k->accepted = true;
+        (void)eventfd_write(k->accepted_event, 1);
     }
     pthread_mutex_unlock(&registry_lock);
     return k == NULL ? ZRPC_ERR_AGAIN : 0;
@@ -112,14 +120,9 @@ static const char *local_listener_address(const struct zrpc_listener *listener)
 static void local_listener_close(struct zrpc_listener *listener)
 {
     struct local_listener *l = (struct local_listener *)listener;
-    struct knock *k, *next;
 
     pthread_mutex_lock(&registry_lock);
-    *find(l->name) = l->next;
-    for (k = l->first; k != NULL; k = next) {
-        next = k->next;
-        answer(k, LISTENER_GONE);
-    }
+    *find_listener(l->name) = l->next;
     pthread_mutex_unlock(&registry_lock);
     close(l->event);
     free(l);
@@ -133,9 +136,27 @@ static const struct zrpc_listener_ops listener_ops = {
     .close = local_listener_close,
 };
 
+static int register_listener(struct local_listener *l, struct zrpc_error *err)
+{
+    struct local_listener **at;
+    int rc = 0;
+
+    pthread_mutex_lock(&registry_lock);
+    at = find_listener(l->name);
+    if (*at != NULL)
+        rc = zrpc_fail(err, ZRPC_ERR_LISTEN, "%s: somebody listens there already", l->address);
+    else
+        *at = l;
+    for (const struct knock *k = knocks; rc == 0 && k != NULL; k = k->next)
+        if (strcmp(k->name, l->name) == 0)
+            (void)eventfd_write(l->event, 1);
+    pthread_mutex_unlock(&registry_lock);
+    return rc;
+}
+
 int zrpc_local_listen(const char *listener_name, struct zrpc_listener **out, struct zrpc_error *err)
 {
-    struct local_listener *l, **at;
+    struct local_listener *l;
     int rc = check_name(listener_name, err);
 
     if (rc < 0)
@@ -147,20 +168,13 @@ int zrpc_local_listen(const char *listener_name, struct zrpc_listener **out, str
     snprintf(l->name, sizeof l->name, "%s", listener_name);
     snprintf(l->address, sizeof l->address, "local:%s", listener_name);
     l->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
-    if (l->event < 0) {
-        rc = zrpc_fail_errno(err, ZRPC_ERR_LISTEN, errno, "local:%s: eventfd", listener_name);
-        free(l);
-        return rc;
-    }
-    pthread_mutex_lock(&registry_lock);
-    at = find(l->name);
-    if (*at != NULL)
-        rc = zrpc_fail(err, ZRPC_ERR_LISTEN, "local:%s: somebody listens there already", listener_name);
-    else
-        *at = l;
-    pthread_mutex_unlock(&registry_lock);
+    if (l->event < 0)
+        rc = zrpc_fail_errno(err, ZRPC_ERR_LISTEN, errno, "%s: eventfd", l->address);
+    if (rc == 0)
+        rc = register_listener(l, err);
     if (rc < 0) {
-        close(l->event);
+        if (l->event >= 0)
+            close(l->event);
         free(l);
         return rc;
     }
@@ -176,68 +190,67 @@ struct local_dialer {
     char address[ZRPC_ADDRESS_MAX];
 };
 
-static int knock_begin(const char *name, struct knock *k, struct zrpc_error *err)
+static void knock_begin(struct knock *k)
 {
     struct local_listener *l;
-    struct knock **last;
+    struct knock **last = &knocks;
 
     pthread_mutex_lock(&registry_lock);
-    l = *find(name);
-    if (l != NULL) {
-        for (last = &l->first; *last != NULL; last = &(*last)->next)
-            continue;
-        *last = k;
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = k;
+    l = *find_listener(k->name);
+    if (l != NULL)
         (void)eventfd_write(l->event, 1);
-    }
     pthread_mutex_unlock(&registry_lock);
-    return l != NULL ? 0 : zrpc_fail(err, ZRPC_ERR_DIAL, "nobody listens there");
 }
 
-/* Until answered or time is up; then the queue is left, unless the answer came at the last moment. */
-static int knock_end(const char *name, struct knock *k, zrpc_time deadline, struct zrpc_error *err)
+/* Until accepted or time is up; then the queue is left, unless the answer came at the last moment. */
+static int knock_end(struct knock *k, zrpc_time deadline, struct zrpc_error *err)
 {
-    struct pollfd p = {.fd = k->answered_event, .events = POLLIN};
-    struct local_listener *l;
-    eventfd_t one;
-    int state;
+    struct pollfd p = {.fd = k->accepted_event, .events = POLLIN};
+    const struct local_listener *l;
+    bool accepted;
 
     while (poll(&p, 1, zrpc_poll_timeout(zrpc_now(), deadline)) <= 0 && zrpc_now() < deadline)
         continue;
     pthread_mutex_lock(&registry_lock);
-    state = k->state;
-    if (state == WAITING) {
-        struct knock **at;
+    accepted = k->accepted;
+    l = *find_listener(k->name);
+    if (!accepted) {
+        struct knock **at = &knocks;
+        eventfd_t one;
 
-        l = *find(name);
-        for (at = &l->first; *at != k; at = &(*at)->next)
-            continue;
+        while (*at != k)
+            at = &(*at)->next;
         *at = k->next;
-        (void)eventfd_read(l->event, &one);
+        if (l != NULL)
+            (void)eventfd_read(l->event, &one);
     }
     pthread_mutex_unlock(&registry_lock);
-    if (state == WAITING)
-        return zrpc_fail(err, ZRPC_ERR_TIMEOUT, "not accepted in time");
-    return state == ACCEPTED ? 0 : zrpc_fail(err, ZRPC_ERR_DIAL, "the listener was closed");
+    if (!accepted)
+        return zrpc_fail(err, ZRPC_ERR_TIMEOUT, l == NULL ? "nobody listens there" : "not accepted in time");
+    return 0;
 }
 
 static int local_dial(struct zrpc_dialer *dialer, zrpc_time deadline, struct zrpc_wire **out,
                       struct zrpc_error *err)
 {
     const struct local_dialer *d = (const struct local_dialer *)dialer;
-    struct knock k = {.identity = d->identity, .answered_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    struct knock k = {
+        .name = d->name, .identity = d->identity, .accepted_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     struct zrpc_wire *pair[2] = {NULL, NULL};
     int rc;
 
     deadline = zrpc_earlier(deadline, zrpc_deadline(zrpc_now(), d->timeout));
-    if (k.answered_event < 0)
+    if (k.accepted_event < 0)
         return zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "dial %s: eventfd", d->address);
     rc = zrpc_local_pair(pair, err);
     if (rc < 0)
         goto out;
     k.wire = pair[1];
-    rc = knock_begin(d->name, &k, err);
-    if (rc == 0)
-        rc = knock_end(d->name, &k, deadline, err);
+    knock_begin(&k);
+    rc = knock_end(&k, deadline, err);
     if (rc < 0) {
         zrpc_wire_close(pair[0]);
         zrpc_wire_close(pair[1]);
@@ -245,7 +258,7 @@ static int local_dial(struct zrpc_dialer *dialer, zrpc_time deadline, struct zrp
         *out = pair[0];
     }
 out:
-    close(k.answered_event);
+    close(k.accepted_event);
     return rc < 0 ? zrpc_error_prefix(err, rc, "dial %s", d->address) : 0;
 }
 

@@ -34,9 +34,8 @@ int zrpc_tcp_listen(const char *address, const struct zrpc_tcp_client *clients, 
 int zrpc_tcp_dialer(const char *address, zrpc_time dial_timeout, struct zrpc_dialer **out,
                     struct zrpc_error *err);
 
-/* local: listeners by name inside one process. Listening on a name in use fails with ZRPC_ERR_LISTEN,
- * dialling one nobody listens on with ZRPC_ERR_DIAL; dialling waits (at most dial_timeout) until the
- * connection is accepted. */
+/* local: listeners by name inside one process (ZR-LOCAL-*). Listening on a name in use fails with
+ * ZRPC_ERR_LISTEN. Dialling waits until somebody listens and accepts; ZRPC_ERR_TIMEOUT after dial_timeout. */
 int zrpc_local_listen(const char *listener_name, struct zrpc_listener **out, struct zrpc_error *err);
 int zrpc_local_dialer(const char *listener_name, const char *client_identity, zrpc_time dial_timeout,
                       struct zrpc_dialer **out, struct zrpc_error *err);

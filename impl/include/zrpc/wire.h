@@ -124,8 +124,8 @@ struct zrpc_listener {
     const struct zrpc_listener_ops *ops;
 };
 
-/* One dataset path component: not empty, no '/', none of @ # | < > * or tab, not "." or "..", shorter than
- * ZRPC_IDENTITY_MAX (ZR-ID-*). 0 or ZRPC_ERR_USAGE naming the offending character. */
+/* One dataset path component: not empty, no '/', none of @ # | < > * or control characters, not "." or "..",
+ * shorter than ZRPC_IDENTITY_MAX (ZR-ID-001, ZR-ID-003). 0 or ZRPC_ERR_USAGE naming what is wrong. */
 int zrpc_identity_check(const char *identity, struct zrpc_error *err);
 
 /*
