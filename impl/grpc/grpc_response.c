@@ -1,0 +1,176 @@
+#include "grpc/grpc_client_impl.h"
+
+typedef void on_header(struct zrpc_grpc_call *call, struct zrpc_view value);
+
+static void on_status(struct zrpc_grpc_call *call, struct zrpc_view value)
+{
+    call->http_status = 0;
+    for (size_t i = 0; i < value.len && i < 3; i++)
+        call->http_status = call->http_status * 10 + (unsigned)(value.data[i] - '0');
+}
+
+static void on_content_type(struct zrpc_grpc_call *call, struct zrpc_view value)
+{
+    call->content_type_ok = zrpc_grpc_content_type_ok(value);
+}
+
+static void on_encoding(struct zrpc_grpc_call *call, struct zrpc_view value)
+{
+    call->reader.encoded = !zrpc_view_equal(value, zrpc_view_of("identity"));
+}
+
+static void on_grpc_status(struct zrpc_grpc_call *call, struct zrpc_view value)
+{
+    int status = zrpc_grpc_status_parse(value);
+
+    call->has_status = true;
+    call->result.status = status < 0 ? ZRPC_GRPC_UNKNOWN : (enum zrpc_grpc_status)status;
+}
+
+static void on_grpc_message(struct zrpc_grpc_call *call, struct zrpc_view value)
+{
+    char text[ZRPC_ERROR_TEXT_MAX];
+
+    zrpc_grpc_message_decode(value, text, sizeof text);
+    zrpc_fail(&call->result.error, ZRPC_ERR_HANDLER, "%s", text);
+}
+
+static const struct {
+    const char *name;
+    on_header *handler;
+} headers[] = {
+    {":status", on_status},          {"content-type", on_content_type}, {"grpc-encoding", on_encoding},
+    {"grpc-status", on_grpc_status}, {"grpc-message", on_grpc_message},
+};
+
+static int on_header_cb(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name, size_t namelen,
+                        const uint8_t *value, size_t valuelen, uint8_t flags, void *user_data)
+{
+    struct zrpc_grpc_client *c = user_data;
+    struct zrpc_grpc_call *call = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
+
+    (void)flags;
+    if (call == NULL)
+        return 0;
+    call->header_bytes += namelen + valuelen + 32;
+    if (call->header_bytes > CLIENT_HEADERS_MAX) {
+        client_reset(c, call, NGHTTP2_CANCEL);
+        client_fail(c, call, ZRPC_GRPC_RESOURCE_EXHAUSTED, ZRPC_ERR_TOO_BIG,
+                    "response headers of more than %d bytes", CLIENT_HEADERS_MAX);
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++)
+        if (zrpc_view_equal(zrpc_view(name, namelen), zrpc_view_of(headers[i].name)))
+            headers[i].handler(call, zrpc_view(value, valuelen));
+    return 0;
+}
+
+static void conclude_with_status(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call)
+{
+    enum zrpc_grpc_status status = call->result.status;
+
+    if (status == ZRPC_GRPC_OK && zrpc_grpc_reader_end(&call->reader, &status, &call->result.error) == 0)
+        call->result.error = (struct zrpc_error){0};
+    else if (call->result.status != ZRPC_GRPC_OK)
+        zrpc_fail(&call->result.error, zrpc_grpc_status_code(status), "%s",
+                  call->result.error.text[0] != '\0' ? call->result.error.text
+                                                     : zrpc_grpc_status_name(status));
+    client_finish(c, call, status);
+}
+
+/* The server has said all it will say. */
+static void conclude(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call)
+{
+    if (call->sent < call->request.len)
+        client_reset(c, call, NGHTTP2_NO_ERROR);
+    if (call->has_status)
+        conclude_with_status(c, call);
+    else if (call->http_status != 200)
+        client_fail(c, call, zrpc_grpc_status_of_http(call->http_status), ZRPC_ERR_GRPC,
+                    "HTTP status %u without a grpc-status", call->http_status);
+    else
+        client_fail(c, call, ZRPC_GRPC_UNKNOWN, ZRPC_ERR_GRPC, "response ends without a grpc-status");
+}
+
+static void headers_complete(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call, bool end_stream)
+{
+    if (call->http_status >= 100 && call->http_status < 200)
+        return;
+    if (end_stream) {
+        conclude(c, call);
+        return;
+    }
+    call->has_status = false; /* counts only at the end */
+    call->result.error = (struct zrpc_error){0};
+    if (call->http_status != 200 || call->headers_complete)
+        return;
+    call->headers_complete = true;
+    if (!call->content_type_ok) {
+        client_reset(c, call, NGHTTP2_CANCEL);
+        client_fail(c, call, ZRPC_GRPC_UNKNOWN, ZRPC_ERR_GRPC,
+                    "response without content-type application/grpc");
+    }
+}
+
+static int on_frame_recv_cb(nghttp2_session *ng, const nghttp2_frame *frame, void *user_data)
+{
+    struct zrpc_grpc_client *c = user_data;
+    bool end_stream = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    struct zrpc_grpc_call *call;
+
+    h2_frame_received(&c->h2, frame);
+    if (frame->hd.type == NGHTTP2_SETTINGS)
+        c->settings_received = true;
+    if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
+        return 0;
+    call = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
+    if (call == NULL)
+        return 0;
+    if (frame->hd.type == NGHTTP2_HEADERS)
+        headers_complete(c, call, end_stream);
+    else if (end_stream)
+        conclude(c, call);
+    return 0;
+}
+
+static int on_data_cb(nghttp2_session *ng, uint8_t flags, int32_t stream_id, const uint8_t *data, size_t len,
+                      void *user_data)
+{
+    struct zrpc_grpc_client *c = user_data;
+    struct zrpc_grpc_call *call = nghttp2_session_get_stream_user_data(ng, stream_id);
+    enum zrpc_grpc_status status;
+
+    (void)flags;
+    if (call == NULL || call->http_status != 200)
+        return 0;
+    if (zrpc_grpc_reader_feed(&call->reader, zrpc_view(data, len), &status, &call->result.error) < 0) {
+        client_reset(c, call, NGHTTP2_CANCEL);
+        client_finish(c, call, status);
+    }
+    return 0;
+}
+
+static int on_stream_close_cb(nghttp2_session *ng, int32_t stream_id, uint32_t h2_error, void *user_data)
+{
+    struct zrpc_grpc_client *c = user_data;
+    struct zrpc_grpc_call *call = nghttp2_session_get_stream_user_data(ng, stream_id);
+    enum zrpc_grpc_status status = zrpc_grpc_status_of_reset(h2_error);
+
+    if (call == NULL)
+        return 0;
+    call->result.unprocessed = h2_error == NGHTTP2_REFUSED_STREAM;
+    if (status == ZRPC_GRPC_CANCELLED && c->h2.now >= call->deadline)
+        client_fail(c, call, ZRPC_GRPC_DEADLINE_EXCEEDED, ZRPC_ERR_TIMEOUT, "deadline exceeded");
+    else
+        client_fail(c, call, status, zrpc_grpc_status_code(status), "stream reset by the server: %s",
+                    nghttp2_http2_strerror(h2_error));
+    return 0;
+}
+
+void client_add_response_callbacks(nghttp2_session_callbacks *cb)
+{
+    nghttp2_session_callbacks_set_on_header_callback(cb, on_header_cb);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame_recv_cb);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data_cb);
+    nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close_cb);
+}

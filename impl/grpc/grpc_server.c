@@ -1,0 +1,357 @@
+#include "zrpc/grpc_server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "grpc/grpc_server_impl.h"
+
+#define SHUTDOWN_PING_TIMEOUT (1 * ZRPC_SECOND)
+
+/*
+ * Calls.
+ */
+void server_dispose_call(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call)
+{
+    *call->link = call->next;
+    if (call->next != NULL)
+        call->next->link = call->link;
+    s->n_calls--;
+    if (call->stage == ZRPC_GRPC_RECEIVING)
+        s->buffered -= call->reader.message.len;
+    zrpc_grpc_reader_dispose(&call->reader);
+    zrpc_buf_dispose(&call->response);
+    free(call);
+}
+
+struct zrpc_grpc_server_call *server_new_call(struct zrpc_grpc_server *s, int32_t stream_id)
+{
+    const struct zrpc_grpc_server_options *o = &s->options;
+    struct zrpc_grpc_server_call *call = calloc(1, sizeof *call);
+
+    if (call == NULL)
+        return NULL;
+    call->context = (struct zrpc_call){
+        .method = "",
+        .client_identity = o->client_identity,
+        .peer = o->peer,
+        .deadline = ZRPC_NEVER,
+        .log = o->log,
+        .user = o->user,
+    };
+    zrpc_grpc_reader_init(&call->reader, o->request_max);
+    call->serve_at = ZRPC_NEVER;
+    call->stream_id = stream_id;
+    call->next = s->calls;
+    call->link = &s->calls;
+    if (s->calls != NULL)
+        s->calls->link = &call->next;
+    s->calls = call;
+    s->n_calls++;
+    return call;
+}
+
+/* The stream is closed: nothing more can be said to the client. */
+static void close_call(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call)
+{
+    atomic_store(&call->context.cancelled, true);
+    call->closed = true;
+    /* Who has taken it gives it back by finish(), who finds it in the queue drops it. */
+    if (call->stage != ZRPC_GRPC_QUEUED && call->stage != ZRPC_GRPC_TAKEN)
+        server_dispose_call(s, call);
+}
+
+void server_make_ready(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call)
+{
+    s->buffered -= call->reader.message.len;
+    call->stage = ZRPC_GRPC_QUEUED;
+    call->serve_at = ZRPC_NEVER;
+    *s->ready_end = call;
+    s->ready_end = &call->next_ready;
+}
+
+/*
+ * Answers.
+ */
+static ssize_t read_response_cb(nghttp2_session *ng, int32_t stream_id, uint8_t *buf, size_t len,
+                                uint32_t *data_flags, nghttp2_data_source *source, void *user_data)
+{
+    static const nghttp2_nv trailers[] = {H2_LITERAL("grpc-status", "0")};
+    struct zrpc_grpc_server_call *call = nghttp2_session_get_stream_user_data(ng, stream_id);
+    size_t n;
+
+    (void)source;
+    (void)user_data;
+    if (call == NULL)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    n = call->response.len < len ? call->response.len : len;
+    memcpy(buf, zrpc_buf_view(&call->response).data, n);
+    zrpc_buf_consume(&call->response, n);
+    if (call->response.len > 0)
+        return (ssize_t)n;
+    zrpc_buf_dispose(&call->response);
+    *data_flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    if (nghttp2_submit_trailer(ng, stream_id, trailers, 1) != 0)
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    return (ssize_t)n;
+}
+
+/* Without memory for an answer the stream is reset; without memory for that, the connection has to end. */
+static int submitted(struct zrpc_grpc_server *s, const struct zrpc_grpc_server_call *call, int rv)
+{
+    if (rv == NGHTTP2_ERR_NOMEM)
+        rv = nghttp2_submit_rst_stream(s->h2.ng, NGHTTP2_FLAG_NONE, call->stream_id, NGHTTP2_INTERNAL_ERROR);
+    return rv;
+}
+
+static int answer_response(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call)
+{
+    static const nghttp2_nv nv[] = {H2_LITERAL(":status", "200"),
+                                    H2_LITERAL("content-type", "application/grpc")};
+    const nghttp2_data_provider body = {.read_callback = read_response_cb};
+
+    call->answered = true;
+    return submitted(s, call, nghttp2_submit_response(s->h2.ng, call->stream_id, nv, 2, &body));
+}
+
+int server_answer_http(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call,
+                       const char *http_status, enum zrpc_grpc_status status, const char *text)
+{
+    char number[4], message[ZRPC_GRPC_MESSAGE_MAX];
+    size_t len = zrpc_grpc_message_encode(zrpc_view_of(text), message, sizeof message);
+    const uint8_t copied = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_INDEX;
+    nghttp2_nv nv[] = {
+        H2_HEADER(":status", http_status, strlen(http_status), NGHTTP2_NV_FLAG_NO_COPY_NAME),
+        H2_LITERAL("content-type", "application/grpc"),
+        H2_HEADER("grpc-status", number, (size_t)snprintf(number, sizeof number, "%d", status), copied),
+        H2_HEADER("grpc-message", message, len, copied),
+        H2_LITERAL("grpc-accept-encoding", "identity"),
+        H2_LITERAL("allow", "POST"),
+    };
+    size_t n = sizeof nv / sizeof nv[0] - (strcmp(http_status, "405") == 0 ? 0 : 1);
+
+    call->answered = true;
+    return submitted(s, call, nghttp2_submit_response(s->h2.ng, call->stream_id, nv, n, NULL));
+}
+
+int server_answer_status(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call,
+                         enum zrpc_grpc_status status, const char *text)
+{
+    atomic_store(&call->context.cancelled, true);
+    return server_answer_http(s, call, "200", status, text);
+}
+
+/*
+ * The connection.
+ */
+static int on_stream_close_cb(nghttp2_session *ng, int32_t stream_id, uint32_t h2_error, void *user_data)
+{
+    struct zrpc_grpc_server_call *call = nghttp2_session_get_stream_user_data(ng, stream_id);
+
+    (void)h2_error;
+    if (call != NULL) {
+        nghttp2_session_set_stream_user_data(ng, stream_id, NULL);
+        close_call(user_data, call);
+    }
+    return 0;
+}
+
+static int on_frame_send_cb(nghttp2_session *ng, const nghttp2_frame *frame, void *user_data)
+{
+    struct zrpc_grpc_server *s = user_data;
+
+    h2_frame_sent(&s->h2, frame);
+    if (frame->hd.type != NGHTTP2_HEADERS || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
+        return 0;
+    /* The answer is complete, the request is not: nobody will read the rest of it. */
+    if (nghttp2_session_get_stream_remote_close(ng, frame->hd.stream_id) == 0 &&
+        nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR) != 0)
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    return 0;
+}
+
+static void add_callbacks(nghttp2_session_callbacks *cb)
+{
+    server_add_request_callbacks(cb);
+    nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close_cb);
+    nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send_cb);
+}
+
+int zrpc_grpc_server_new(const struct zrpc_grpc_server_options *options, zrpc_time now,
+                         struct zrpc_grpc_server **out, struct zrpc_error *err)
+{
+    uint32_t max_streams = options->max_streams > 0 ? options->max_streams : ZRPC_GRPC_MAX_STREAMS_DEFAULT;
+    const nghttp2_settings_entry settings[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, max_streams},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_STREAM_WINDOW},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, ZRPC_GRPC_HEADERS_MAX},
+    };
+    struct zrpc_grpc_server *s = calloc(1, sizeof *s);
+    struct h2_config config = {
+        .server = true,
+        .user_data = s,
+        .callbacks = add_callbacks,
+        .settings = settings,
+        .n_settings = sizeof settings / sizeof settings[0],
+        .keepalive = &options->keepalive,
+    };
+    int rc;
+
+    if (s == NULL)
+        return zrpc_fail(err, ZRPC_ERR_NOMEM, "no memory for a gRPC server");
+    s->options = *options;
+    if (s->options.request_max == 0)
+        s->options.request_max = ZRPC_GRPC_REQUEST_MAX_DEFAULT;
+    s->ready_end = &s->ready;
+    s->next_time = ZRPC_NEVER;
+    s->final_goaway_at = ZRPC_NEVER;
+    rc = h2_init(&s->h2, &config, now, err);
+    if (rc < 0) {
+        zrpc_grpc_server_free(s);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+void zrpc_grpc_server_free(struct zrpc_grpc_server *s)
+{
+    if (s == NULL)
+        return;
+    while (s->calls != NULL)
+        server_dispose_call(s, s->calls);
+    h2_dispose(&s->h2);
+    free(s);
+}
+
+struct zrpc_grpc_server_call *zrpc_grpc_server_next(struct zrpc_grpc_server *s)
+{
+    struct zrpc_grpc_server_call *call;
+
+    while ((call = s->ready) != NULL) {
+        s->ready = call->next_ready;
+        if (s->ready == NULL)
+            s->ready_end = &s->ready;
+        call->stage = ZRPC_GRPC_TAKEN;
+        if (!call->answered && !call->closed)
+            return call;
+        /* Cancelled before a handler saw it. */
+        zrpc_grpc_server_finish(s, call, ZRPC_GRPC_CANCELLED, "", NULL, NULL);
+    }
+    return NULL;
+}
+
+int zrpc_grpc_server_finish(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call,
+                            enum zrpc_grpc_status status, const char *text, struct zrpc_buf *response,
+                            struct zrpc_error *err)
+{
+    int rv = 0;
+
+    call->stage = ZRPC_GRPC_FINISHED;
+    if (!call->closed && !call->answered && status == ZRPC_GRPC_OK) {
+        call->response = *response;
+        *response = (struct zrpc_buf){0};
+        rv = answer_response(s, call);
+    } else if (!call->closed && !call->answered) {
+        rv = server_answer_http(s, call, "200", status, text);
+    }
+    if (response != NULL)
+        zrpc_buf_dispose(response);
+    if (call->closed)
+        server_dispose_call(s, call);
+    return rv == 0 ? 0 : h2_fail(err, rv, "answering a call");
+}
+
+static int tick_calls(struct zrpc_grpc_server *s, zrpc_time now)
+{
+    int rv = 0;
+
+    s->next_time = ZRPC_NEVER;
+    for (struct zrpc_grpc_server_call *call = s->calls; call != NULL && rv == 0; call = call->next) {
+        if (call->answered || call->closed)
+            continue;
+        if (now >= call->context.deadline)
+            rv = server_answer_status(s, call, ZRPC_GRPC_DEADLINE_EXCEEDED, "deadline exceeded");
+        else if (now >= call->serve_at)
+            server_make_ready(s, call);
+        if (!call->answered)
+            s->next_time = zrpc_earlier(s->next_time, zrpc_earlier(call->context.deadline, call->serve_at));
+    }
+    return rv;
+}
+
+static int final_goaway(struct zrpc_grpc_server *s)
+{
+    s->final_goaway_at = ZRPC_NEVER;
+    return nghttp2_submit_goaway(s->h2.ng, NGHTTP2_FLAG_NONE,
+                                 nghttp2_session_get_last_proc_stream_id(s->h2.ng), NGHTTP2_NO_ERROR, NULL,
+                                 0);
+}
+
+int zrpc_grpc_server_tick(struct zrpc_grpc_server *s, zrpc_time now, struct zrpc_error *err)
+{
+    int rv = 0;
+
+    if (now >= s->next_time)
+        rv = tick_calls(s, now);
+    if (rv == 0 && now >= s->final_goaway_at)
+        rv = final_goaway(s);
+    return rv == 0 ? h2_keepalive(&s->h2, now, false, err) : h2_fail(err, rv, "answering calls");
+}
+
+zrpc_time zrpc_grpc_server_wakeup(const struct zrpc_grpc_server *s)
+{
+    zrpc_time when = zrpc_earlier(s->next_time, zrpc_keepalive_wakeup(&s->h2.keepalive));
+
+    return zrpc_earlier(when, s->final_goaway_at);
+}
+
+int zrpc_grpc_server_shutdown(struct zrpc_grpc_server *s, zrpc_time now, struct zrpc_error *err)
+{
+    int rv;
+
+    if (s->shut_down)
+        return 0;
+    s->shut_down = true;
+    rv = nghttp2_submit_shutdown_notice(s->h2.ng);
+    if (rv != 0)
+        return h2_fail(err, rv, "GOAWAY");
+    s->final_goaway_at = now + SHUTDOWN_PING_TIMEOUT;
+    return h2_ping(&s->h2, H2_PING_SHUTDOWN, err);
+}
+
+void zrpc_grpc_server_cancel_all(struct zrpc_grpc_server *s)
+{
+    for (struct zrpc_grpc_server_call *call = s->calls; call != NULL; call = call->next)
+        atomic_store(&call->context.cancelled, true);
+}
+
+int zrpc_grpc_server_input(struct zrpc_grpc_server *s, zrpc_time now, struct zrpc_view in,
+                           struct zrpc_error *err)
+{
+    return h2_input(&s->h2, now, in, err);
+}
+
+int zrpc_grpc_server_output(struct zrpc_grpc_server *s, struct zrpc_view *out, struct zrpc_error *err)
+{
+    return h2_output(&s->h2, out, err);
+}
+
+void zrpc_grpc_server_sent(struct zrpc_grpc_server *s, size_t n)
+{
+    h2_sent(&s->h2, n);
+}
+
+void zrpc_grpc_server_unblocked(struct zrpc_grpc_server *s, zrpc_time now)
+{
+    zrpc_keepalive_alive(&s->h2.keepalive, now);
+}
+
+bool zrpc_grpc_server_ended(const struct zrpc_grpc_server *s)
+{
+    return h2_ended(&s->h2);
+}
+
+size_t zrpc_grpc_server_open_calls(const struct zrpc_grpc_server *s)
+{
+    return s->n_calls;
+}
