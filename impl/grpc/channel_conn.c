@@ -1,0 +1,255 @@
+#include "grpc/channel_impl.h"
+
+#include <stdlib.h>
+
+#define READ_ON_AFTER_FAILED_WRITE (1 * ZRPC_SECOND)
+
+/*
+ * Calls and their ends.
+ */
+static void finish(struct zrpc_channel *ch, struct zrpc_channel_call *call)
+{
+    ch->answered++;
+    call->conn = NULL;
+    if (call->canceller != NULL)
+        call->canceller->call = NULL;
+    call_queue_append(&ch->finished, call);
+}
+
+void channel_fail(struct zrpc_channel *ch, struct zrpc_channel_call *call, enum zrpc_grpc_status status,
+                  int code, const char *text)
+{
+    call->grpc.result = (struct zrpc_grpc_result){.status = status};
+    zrpc_fail(&call->grpc.result.error, code, "%s: %s", ch->name, text);
+    finish(ch, call);
+}
+
+struct zrpc_channel_call *channel_take_finished(struct zrpc_channel *ch)
+{
+    struct zrpc_channel_call *first = ch->finished.first;
+
+    call_queue_init(&ch->finished);
+    return first;
+}
+
+void channel_take_arrived(struct zrpc_channel *ch)
+{
+    struct zrpc_channel_call *newest = atomic_exchange(&ch->arrived, NULL), *oldest = NULL, *next;
+
+    for (; newest != NULL; newest = next) {
+        next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+    }
+    for (; oldest != NULL; oldest = next) {
+        next = oldest->next;
+        call_queue_append(&ch->pending, oldest);
+    }
+}
+
+void channel_harvest(struct zrpc_channel *ch, struct channel_conn *conn)
+{
+    struct zrpc_grpc_call *done;
+
+    while ((done = zrpc_grpc_client_next_done(conn->session)) != NULL) {
+        struct zrpc_channel_call *call = (struct zrpc_channel_call *)done;
+
+        call->conn = NULL;
+        if (done->result.unprocessed && call->resent < ZRPC_CHANNEL_RESENDS_MAX) {
+            call->resent++;
+            call_queue_append(&ch->pending, call);
+        } else {
+            finish(ch, call);
+        }
+    }
+}
+
+/* What to do with a call that waits: true if it is out of the queue. */
+static bool dispatch_one(struct zrpc_channel *ch, zrpc_time now, struct zrpc_channel_call *call)
+{
+    struct zrpc_error err;
+    int rc;
+
+    if (ch->connectivity.state == ZRPC_CHANNEL_SHUTDOWN) {
+        channel_fail(ch, call, ZRPC_GRPC_CANCELLED, ZRPC_ERR_CLOSED, "the channel is closed");
+        return true;
+    }
+    if (now >= call->grpc.deadline) {
+        channel_fail(ch, call, ZRPC_GRPC_DEADLINE_EXCEEDED, ZRPC_ERR_TIMEOUT,
+                     "deadline exceeded before sending");
+        return true;
+    }
+    if (ch->current != NULL && ch->connectivity.state == ZRPC_CHANNEL_READY) {
+        rc = zrpc_grpc_client_begin(ch->current->session, now, &call->grpc, &err);
+        if (rc == 0)
+            call->conn = ch->current;
+        else if (rc != ZRPC_ERR_CLOSED)
+            channel_fail(ch, call, ZRPC_GRPC_RESOURCE_EXHAUSTED, rc, err.text);
+        return rc != ZRPC_ERR_CLOSED;
+    }
+    if (ch->connectivity.state == ZRPC_CHANNEL_TRANSIENT_FAILURE && !call->wait_for_ready) {
+        channel_fail(ch, call, ZRPC_GRPC_UNAVAILABLE, ZRPC_ERR_UNAVAILABLE, ch->connectivity.failure.text);
+        return true;
+    }
+    zrpc_connectivity_want(&ch->connectivity);
+    return false;
+}
+
+void channel_dispatch(struct zrpc_channel *ch, zrpc_time now)
+{
+    struct zrpc_channel_call *call = ch->pending.first, *next;
+
+    call_queue_init(&ch->pending);
+    for (; call != NULL; call = next) {
+        next = call->next;
+        if (!dispatch_one(ch, now, call))
+            call_queue_append(&ch->pending, call);
+    }
+}
+
+/*
+ * Connections.
+ */
+static void close_conn(struct zrpc_channel *ch, struct channel_conn *conn)
+{
+    struct channel_conn **at = &ch->conns;
+
+    while (*at != conn)
+        at = &(*at)->next;
+    *at = conn->next;
+    zrpc_grpc_client_free(conn->session);
+    zrpc_wire_close(conn->wire);
+    free(conn);
+}
+
+/* No new call can go there. */
+static void retire(struct zrpc_channel *ch, struct channel_conn *conn, const struct zrpc_error *why)
+{
+    if (ch->current != conn)
+        return;
+    ch->current = NULL;
+    if (ch->connectivity.state == ZRPC_CHANNEL_CONNECTING)
+        zrpc_connectivity_failed(&ch->connectivity, why);
+    else
+        zrpc_connectivity_lost(&ch->connectivity);
+}
+
+void channel_fail_conn(struct zrpc_channel *ch, struct channel_conn *conn, const struct zrpc_error *why)
+{
+    zrpc_log(ch->options.log, ZRPC_LOG_INFO, "control connection ended", "server", ch->name, "reason",
+             why->text, NULL);
+    retire(ch, conn, why);
+    zrpc_grpc_client_fail(conn->session, why);
+    channel_harvest(ch, conn);
+    close_conn(ch, conn);
+}
+
+/* A write fails because the server is gone, maybe after words that are still to be read, such as GOAWAY. */
+static void write_failed(struct zrpc_channel *ch, struct channel_conn *conn, const struct zrpc_error *why)
+{
+    conn->error = *why;
+    conn->dead_at = zrpc_now() + READ_ON_AFTER_FAILED_WRITE;
+    retire(ch, conn, why);
+}
+
+void channel_flush(struct zrpc_channel *ch, struct channel_conn *conn)
+{
+    struct zrpc_error err;
+
+    while (conn->dead_at == ZRPC_NEVER) {
+        struct zrpc_view out;
+        struct iovec iov;
+        ssize_t n = zrpc_grpc_client_output(conn->session, &out, &err);
+
+        if (n == 0 && out.len == 0)
+            return;
+        if (n == 0) {
+            iov = (struct iovec){.iov_base = (uint8_t *)out.data, .iov_len = out.len};
+            n = zrpc_wire_writev(conn->wire, &iov, 1, &err);
+        }
+        if (n == ZRPC_ERR_AGAIN) {
+            conn->blocked = true;
+            return;
+        }
+        if (n < 0) {
+            write_failed(ch, conn, &err);
+            return;
+        }
+        if (conn->blocked)
+            zrpc_grpc_client_unblocked(conn->session, zrpc_now());
+        conn->blocked = false;
+        zrpc_grpc_client_sent(conn->session, (size_t)n);
+    }
+}
+
+static void note_goaway(struct zrpc_channel *ch, struct channel_conn *conn)
+{
+    struct zrpc_error why;
+
+    if (ch->current != conn || !zrpc_grpc_client_draining(conn->session))
+        return;
+    if (zrpc_grpc_client_too_many_pings(conn->session)) {
+        ch->keepalive_interval = zrpc_keepalive_doubled(ch->keepalive_interval);
+        zrpc_log(ch->options.log, ZRPC_LOG_INFO,
+                 "server complains of too many pings: keepalive interval doubled", "server", ch->name, NULL);
+    }
+    zrpc_fail(&why, ZRPC_ERR_UNAVAILABLE, "the server takes no more calls");
+    retire(ch, conn, &why);
+}
+
+void channel_step_conn(struct zrpc_channel *ch, struct channel_conn *conn, zrpc_time now)
+{
+    struct zrpc_error why;
+
+    if (now >= conn->dead_at) {
+        why = conn->error;
+        channel_fail_conn(ch, conn, &why);
+        return;
+    }
+    if (zrpc_grpc_client_tick(conn->session, now, &why) < 0) {
+        channel_fail_conn(ch, conn, &why);
+        return;
+    }
+    if (ch->current == conn && zrpc_grpc_client_ready(conn->session))
+        zrpc_connectivity_established(&ch->connectivity);
+    note_goaway(ch, conn);
+    if (ch->current == conn && ch->connectivity.state == ZRPC_CHANNEL_CONNECTING &&
+        now >= ch->connectivity.give_up) {
+        zrpc_fail(&why, ZRPC_ERR_TIMEOUT, "no SETTINGS from the server in time");
+        channel_fail_conn(ch, conn, &why);
+        return;
+    }
+    channel_harvest(ch, conn);
+    channel_flush(ch, conn);
+    if (zrpc_grpc_client_ended(conn->session))
+        close_conn(ch, conn);
+}
+
+int channel_receive(struct zrpc_channel *ch, struct channel_conn *conn)
+{
+    struct iovec iov = {.iov_base = ch->read_buf, .iov_len = CHANNEL_READ_SIZE};
+    struct zrpc_channel_call *done;
+    struct zrpc_error why;
+    ssize_t n = zrpc_wire_readv(conn->wire, &iov, 1, &why);
+    int rc = 0;
+
+    if (n == ZRPC_ERR_AGAIN)
+        return 0;
+    if (n == 0)
+        n = zrpc_fail(&why, ZRPC_ERR_END, "the server closed the connection");
+    pthread_mutex_lock(&ch->lock);
+    if (n < 0)
+        rc = (int)n;
+    else
+        rc = zrpc_grpc_client_input(conn->session, zrpc_now(), zrpc_view(ch->read_buf, (size_t)n), &why);
+    if (rc < 0) {
+        note_goaway(ch, conn);
+        channel_fail_conn(ch, conn, &why);
+    } else {
+        channel_harvest(ch, conn);
+    }
+    done = channel_take_finished(ch);
+    pthread_mutex_unlock(&ch->lock);
+    channel_release(done);
+    return rc;
+}
