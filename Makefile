@@ -24,7 +24,7 @@ endif
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 V ?= 0
 Q  = $(if $(filter 1,$(V)),,@)
-say = $(if $(filter 1,$(V)),,@printf '  %-8s%s\n' '$(1)' '$(patsubst $(BUILD)/%,%,$(2))')
+say = $(if $(filter 1,$(V))$(findstring s,$(filter-out -%,$(firstword $(MAKEFLAGS)))),,@printf '  %-8s%s\n' '$(1)' '$(patsubst $(BUILD)/%,%,$(2))')
 
 # What is built: a library per top-level folder; a program NAME per folder */cmd/NAME; a test program per
 # *_test.c. Protocol buffers are generated.
