@@ -40,7 +40,8 @@ static void on_signal(int signo)
     errno = saved;
 }
 
-int cancel_on_signal(struct zrpc_error *err)
+/* A descriptor that becomes readable at SIGINT or SIGTERM. The second signal ends the process as usual. */
+static int cancel_on_signal(struct zrpc_error *err)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
 
@@ -50,6 +51,29 @@ int cancel_on_signal(struct zrpc_error *err)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     return signal_fd;
+}
+
+static int make_client(struct client *c, struct zrpc_error *err)
+{
+    struct zrpc_client_options options;
+    enum zrpc_log_level level;
+    int rc;
+
+    if (c->connect == NULL)
+        return zrpc_fail(err, ZRPC_ERR_USAGE, "--connect is missing: the server, such as tcp:127.0.0.1:8888");
+    if (zrpc_log_level_parse(c->log_level, &level) < 0)
+        return zrpc_fail(err, ZRPC_ERR_USAGE, "--log-level \"%s\", expected error, warn, info or debug",
+                         c->log_level);
+    zrpc_log_init_stderr(&c->log, level);
+    rc = zrpc_client_options_env(&options, err);
+    options.log_control = &c->log;
+    if (rc == 0)
+        rc = zrpc_dialer_parse(c->connect, c->dial_timeout, &c->dialer, err);
+    if (rc == 0)
+        rc = zrpc_client_new(c->dialer, &options, &c->rpc, err);
+    c->call.deadline = zrpc_deadline(zrpc_now(), c->timeout);
+    c->data = (struct zrpc_dataconn_options){.cancel_fd = -1, .log = &c->log};
+    return rc;
 }
 
 int client_begin(struct client *c, const struct cli_command *command, const struct cli_option *options,
@@ -62,26 +86,31 @@ int client_begin(struct client *c, const struct cli_command *command, const stru
         cli_print_command(stdout, "zrpc", command, options);
         return EXIT_DONE;
     }
-    if (rc == 0 && c->connect == NULL)
-        rc = zrpc_fail(&err, ZRPC_ERR_USAGE, "--connect is missing: the server, such as tcp:127.0.0.1:8888");
     if (rc == 0)
-        rc = zrpc_dialer_parse(c->connect, c->timeout, &c->dialer, &err);
+        rc = make_client(c, &err);
     if (rc == 0)
-        rc = zrpc_connect_options_env(&c->connect_options, &err);
-    if (rc == 0)
-        rc = c->data_options.cancel_fd = cancel_on_signal(&err);
-    return rc < 0 ? usage_error(command->name, err.text) : -1;
+        return -1;
+    client_end(c);
+    return usage_error(command->name, err.text);
+}
+
+int client_cancel_on_signal(struct client *c, struct zrpc_error *err)
+{
+    int fd = cancel_on_signal(err);
+
+    if (fd < 0)
+        return fd;
+    c->data.cancel_fd = fd;
+    return 0;
 }
 
 void client_end(struct client *c)
 {
+    zrpc_client_close(c->rpc);
     if (c->dialer != NULL)
         c->dialer->ops->close(c->dialer);
-}
-
-int client_data_wire(struct client *c, struct zrpc_wire **out, struct zrpc_error *err)
-{
-    return zrpc_connect(c->dialer, ZRPC_DATA, &c->connect_options, ZRPC_NEVER, out, err);
+    if (c->data.cancel_fd > 0)
+        close(c->data.cancel_fd);
 }
 
 int client_report(const struct client *c, FILE *out, const char *command, int rc,
@@ -90,8 +119,8 @@ int client_report(const struct client *c, FILE *out, const char *command, int rc
     if (!c->json && rc < 0)
         fprintf(stderr, "zrpc %s: %s\n", command, err->text);
     if (c->json) {
-        json_t *report = rc < 0 ? json_pack("{s:b, s:{s:s, s:s}}", "ok", 0, "error", "code",
-                                            zrpc_code_name(rc), "text", err->text)
+        json_t *report = rc < 0 ? json_pack("{s:b, s:{s:s, s:s}, s:O}", "ok", 0, "error", "code",
+                                            zrpc_code_name(rc), "text", err->text, "result", result)
                                 : json_pack("{s:b, s:O}", "ok", 1, "result", result);
 
         json_dumpf(report, out, JSON_INDENT(2) | JSON_REAL_PRECISION(6));

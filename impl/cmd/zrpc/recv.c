@@ -29,12 +29,11 @@ static int run(struct client *c, const char *filesystem, const char *input, bool
 {
     Zrpc__Pb__ReceiveReq req = ZRPC__PB__RECEIVE_REQ__INIT;
     struct zrpc_source source = {0};
-    struct zrpc_wire *wire;
     uint64_t size = 0;
     int rc = open_input(input, &source, &size, err);
 
     if (rc == 0)
-        rc = client_data_wire(c, &wire, err);
+        rc = client_cancel_on_signal(c, err);
     if (rc < 0) {
         zrpc_source_close(&source);
         return rc;
@@ -42,9 +41,9 @@ static int run(struct client *c, const char *filesystem, const char *input, bool
     req.filesystem = (char *)(uintptr_t)filesystem;
     req.clearresumetoken = clear;
     progress_begin(progress, size);
-    c->data_options.progress = progress_update;
-    c->data_options.progress_ctx = progress;
-    rc = zrpc_dataconn_recv(wire, &c->data_options, &req, &source, err);
+    c->data.progress = progress_update;
+    c->data.progress_ctx = progress;
+    rc = zrpc_client_receive(c->rpc, &c->data, &req, &source, err);
     progress_end(progress);
     return rc;
 }

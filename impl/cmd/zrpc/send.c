@@ -25,8 +25,7 @@ static int open_output(void *ctx, const Zrpc__Pb__SendRes *res, struct zrpc_sink
 static int run(struct send *s, const char *filesystem, Zrpc__Pb__SendRes **res, struct zrpc_error *err)
 {
     Zrpc__Pb__SendReq req = ZRPC__PB__SEND_REQ__INIT;
-    struct zrpc_wire *wire;
-    int rc = client_data_wire(&s->client, &wire, err);
+    int rc = client_cancel_on_signal(&s->client, err);
 
     if (rc < 0)
         return rc;
@@ -34,9 +33,9 @@ static int run(struct send *s, const char *filesystem, Zrpc__Pb__SendRes **res, 
     req.to = (char *)(uintptr_t)s->to;
     req.from = (char *)(uintptr_t)(s->from == NULL ? "" : s->from);
     req.dryrun = s->dry_run;
-    s->client.data_options.progress = progress_update;
-    s->client.data_options.progress_ctx = &s->progress;
-    rc = zrpc_dataconn_send(wire, &s->client.data_options, &req, open_output, s, res, err);
+    s->client.data.progress = progress_update;
+    s->client.data.progress_ctx = &s->progress;
+    rc = zrpc_client_send(s->client.rpc, &s->client.data, &req, open_output, s, res, err);
     progress_end(&s->progress);
     return rc;
 }

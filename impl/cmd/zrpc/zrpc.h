@@ -9,8 +9,7 @@
 
 #include "cli/cli.h"
 #include "zrpc/bytes.h"
-#include "zrpc/connect.h"
-#include "zrpc/dataconn.h"
+#include "zrpc/client.h"
 #include "zrpc/log.h"
 
 /* Exit statuses. */
@@ -29,34 +28,41 @@ int exit_status(int code);
 /* What every client command takes, and what comes of it. */
 struct client {
     const char *connect;
-    zrpc_time timeout;
+    zrpc_time dial_timeout, timeout; /* 0: none */
+    const char *log_level;
     bool json;
     bool help;
+    struct zrpc_log log;
     struct zrpc_dialer *dialer;
-    struct zrpc_connect_options connect_options;
-    struct zrpc_dataconn_options data_options;
+    struct zrpc_client *rpc;
+    struct zrpc_call_options call;     /* for control */
+    struct zrpc_dataconn_options data; /* for data */
 };
 
 /* The options common to all client commands, to be embedded in each table. */
-#define CLIENT_OPTIONS(client)                                                                           \
-    {"connect", CLI_STRING, &(client)->connect, "ENDPOINT", "the server: tcp:HOST:PORT"},                \
-        {"dial-timeout", CLI_DURATION, &(client)->timeout, "DURATION", "for connecting (10s; 0: none)"}, \
-        {"json", CLI_FLAG, &(client)->json, NULL, "print the result as JSON"},                           \
-    {                                                                                                    \
-        "help", CLI_FLAG, &(client)->help, NULL, "show this"                                             \
+#define CLIENT_OPTIONS(client)                                                            \
+    {"connect", CLI_STRING, &(client)->connect, "ENDPOINT", "the server: tcp:HOST:PORT"}, \
+        {"dial-timeout", CLI_DURATION, &(client)->dial_timeout, "DURATION",               \
+         "for connecting (10s; 0: none)"},                                                \
+        {"timeout", CLI_DURATION, &(client)->timeout, "DURATION",                         \
+         "for a call on the control connection (none)"},                                  \
+        {"log-level", CLI_STRING, &(client)->log_level, "LEVEL",                          \
+         "log to stderr: error, warn, info or debug"},                                    \
+        {"json", CLI_FLAG, &(client)->json, NULL, "print the result as JSON"},            \
+    {                                                                                     \
+        "help", CLI_FLAG, &(client)->help, NULL, "show this"                              \
     }
 
-#define CLIENT_DEFAULTS             \
-    {                               \
-        .timeout = 10 * ZRPC_SECOND \
+#define CLIENT_DEFAULTS                                        \
+    {                                                          \
+        .dial_timeout = 10 * ZRPC_SECOND, .log_level = "error" \
     }
 
-/* Parses the command line, and makes the dialer. -1: go on; otherwise the exit status. SIGINT and SIGTERM
- * cancel what the client does from here on. */
+/* Parses the command line, and makes the client. -1: go on; otherwise the exit status. */
 int client_begin(struct client *c, const struct cli_command *command, const struct cli_option *options,
                  int argc, char **argv, struct cli_list *args);
-/* A wire for a data request. */
-int client_data_wire(struct client *c, struct zrpc_wire **out, struct zrpc_error *err);
+/* From here on the first SIGINT or SIGTERM cancels data requests, instead of ending the process. */
+int client_cancel_on_signal(struct client *c, struct zrpc_error *err);
 void client_end(struct client *c);
 
 /* Prints the result, or the error, as JSON or for people, and answers the exit status. `result` is taken
@@ -67,11 +73,13 @@ int client_report(const struct client *c, FILE *out, const char *command, int rc
 /* Prints "zrpc COMMAND: text" and how to get help; answers EXIT_USAGE. */
 int usage_error(const char *command, const char *text);
 
-/* A descriptor that becomes readable at SIGINT or SIGTERM. The second signal ends the process as usual. */
-int cancel_on_signal(struct zrpc_error *err);
-
 int command_serve(const struct cli_command *self, int argc, char **argv);
 int command_ping(const struct cli_command *self, int argc, char **argv);
+int command_wait(const struct cli_command *self, int argc, char **argv);
+int command_list(const struct cli_command *self, int argc, char **argv);
+int command_versions(const struct cli_command *self, int argc, char **argv);
+int command_destroy(const struct cli_command *self, int argc, char **argv);
+int command_cursor(const struct cli_command *self, int argc, char **argv);
 int command_send(const struct cli_command *self, int argc, char **argv);
 int command_recv(const struct cli_command *self, int argc, char **argv);
 
