@@ -5,26 +5,7 @@
 #include <sys/random.h>
 
 #include "rpc/client_internal.h"
-
-enum method { PING, LIST_FILESYSTEMS, LIST_FILESYSTEM_VERSIONS, DESTROY_SNAPSHOTS, REPLICATION_CURSOR };
-
-static const struct zrpc_grpc_method methods[] = {
-    [PING] = {.path = "/Replication/Ping",
-              .request = &zrpc__pb__ping_req__descriptor,
-              .response = &zrpc__pb__ping_res__descriptor},
-    [LIST_FILESYSTEMS] = {.path = "/Replication/ListFilesystems",
-                          .request = &zrpc__pb__list_filesystem_req__descriptor,
-                          .response = &zrpc__pb__list_filesystem_res__descriptor},
-    [LIST_FILESYSTEM_VERSIONS] = {.path = "/Replication/ListFilesystemVersions",
-                                  .request = &zrpc__pb__list_filesystem_versions_req__descriptor,
-                                  .response = &zrpc__pb__list_filesystem_versions_res__descriptor},
-    [DESTROY_SNAPSHOTS] = {.path = "/Replication/DestroySnapshots",
-                           .request = &zrpc__pb__destroy_snapshots_req__descriptor,
-                           .response = &zrpc__pb__destroy_snapshots_res__descriptor},
-    [REPLICATION_CURSOR] = {.path = "/Replication/ReplicationCursor",
-                            .request = &zrpc__pb__replication_cursor_req__descriptor,
-                            .response = &zrpc__pb__replication_cursor_res__descriptor},
-};
+#include "zrpc/replication.h"
 
 int zrpc_client_options_env(struct zrpc_client_options *options, struct zrpc_error *err)
 {
@@ -89,38 +70,40 @@ struct zrpc_channel *zrpc_client_channel(struct zrpc_client *c)
     return c->control;
 }
 
-static int call(struct zrpc_client *c, const struct zrpc_call_options *options, enum method method,
-                const ProtobufCMessage *req, ProtobufCMessage **res, struct zrpc_error *err)
+static int call(struct zrpc_client *c, const struct zrpc_call_options *options,
+                enum zrpc_replication_method method, const ProtobufCMessage *req, ProtobufCMessage **res,
+                struct zrpc_error *err)
 {
-    return zrpc_channel_call(c->control, &methods[method], req, res, options, NULL, err);
+    return zrpc_channel_call(c->control, &zrpc_replication_methods[method], req, res, options, NULL, err);
 }
 
 int zrpc_client_list_filesystems(struct zrpc_client *c, const struct zrpc_call_options *options,
                                  const Zrpc__Pb__ListFilesystemReq *req, Zrpc__Pb__ListFilesystemRes **res,
                                  struct zrpc_error *err)
 {
-    return call(c, options, LIST_FILESYSTEMS, &req->base, (ProtobufCMessage **)res, err);
+    return call(c, options, ZRPC_REPLICATION_LIST_FILESYSTEMS, &req->base, (ProtobufCMessage **)res, err);
 }
 
 int zrpc_client_list_filesystem_versions(struct zrpc_client *c, const struct zrpc_call_options *options,
                                          const Zrpc__Pb__ListFilesystemVersionsReq *req,
                                          Zrpc__Pb__ListFilesystemVersionsRes **res, struct zrpc_error *err)
 {
-    return call(c, options, LIST_FILESYSTEM_VERSIONS, &req->base, (ProtobufCMessage **)res, err);
+    return call(c, options, ZRPC_REPLICATION_LIST_FILESYSTEM_VERSIONS, &req->base, (ProtobufCMessage **)res,
+                err);
 }
 
 int zrpc_client_destroy_snapshots(struct zrpc_client *c, const struct zrpc_call_options *options,
                                   const Zrpc__Pb__DestroySnapshotsReq *req,
                                   Zrpc__Pb__DestroySnapshotsRes **res, struct zrpc_error *err)
 {
-    return call(c, options, DESTROY_SNAPSHOTS, &req->base, (ProtobufCMessage **)res, err);
+    return call(c, options, ZRPC_REPLICATION_DESTROY_SNAPSHOTS, &req->base, (ProtobufCMessage **)res, err);
 }
 
 int zrpc_client_replication_cursor(struct zrpc_client *c, const struct zrpc_call_options *options,
                                    const Zrpc__Pb__ReplicationCursorReq *req,
                                    Zrpc__Pb__ReplicationCursorRes **res, struct zrpc_error *err)
 {
-    return call(c, options, REPLICATION_CURSOR, &req->base, (ProtobufCMessage **)res, err);
+    return call(c, options, ZRPC_REPLICATION_CURSOR, &req->base, (ProtobufCMessage **)res, err);
 }
 
 int zrpc_ping_message(char out[static ZRPC_PING_MESSAGE_MAX], struct zrpc_error *err)
@@ -149,7 +132,7 @@ int zrpc_client_ping_control(struct zrpc_client *c, const struct zrpc_call_optio
     int rc;
 
     req.message = (char *)(uintptr_t)message;
-    rc = call(c, options, PING, &req.base, (ProtobufCMessage **)&res, err);
+    rc = call(c, options, ZRPC_REPLICATION_PING, &req.base, (ProtobufCMessage **)&res, err);
     if (rc < 0)
         return rc;
     rc = check_echo(message, res->echo, err);

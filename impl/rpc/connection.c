@@ -2,30 +2,35 @@
 #include <sys/eventfd.h>
 
 #include "rpc/server_internal.h"
-#include "zrpc/dataconn.h"
+#include "zrpc/replication.h"
 #include "zrpc/transportmux.h"
 #include "zrpc/versionhandshake.h"
-
-static const struct zrpc_log *or_general(const struct zrpc_log *log, const struct zrpc_server *s)
-{
-    return log == NULL ? s->options.log : log;
-}
 
 static void log_failure(const struct zrpc_log *log, const char *what, int code, const char *text)
 {
     zrpc_log(log, ZRPC_LOG_WARN, what, "code", zrpc_code_name(code), "err", text, NULL);
 }
 
-/* While it is published, stopping the server cancels it. */
-static void publish(struct zrpc_connection *c, struct zrpc_timeoutconn *preamble)
+/* While it is published, stopping the server ends it. */
+static void publish(struct zrpc_connection *c, struct zrpc_timeoutconn *preamble,
+                    struct zrpc_grpc_conn *control)
 {
     struct zrpc_server *s = c->server;
 
     pthread_mutex_lock(&s->lock);
     c->preamble = preamble;
-    if (preamble != NULL && s->stopping)
-        zrpc_timeoutconn_cancel(preamble);
+    c->control = control;
+    if (s->stop_deadline != ZRPC_NEVER)
+        zrpc_connection_stop(c, s->stop_deadline);
     pthread_mutex_unlock(&s->lock);
+}
+
+void zrpc_connection_stop(struct zrpc_connection *c, zrpc_time deadline)
+{
+    if (c->preamble != NULL)
+        zrpc_timeoutconn_cancel(c->preamble);
+    if (c->control != NULL)
+        zrpc_grpc_conn_stop(c->control, deadline);
 }
 
 /* Handshake and label. Takes the wire and gives it back, ready for its label, or closes it. */
@@ -39,11 +44,11 @@ static int preamble(struct zrpc_connection *c, struct zrpc_wire **wire, enum zrp
     *wire = NULL;
     if (rc < 0)
         return rc;
-    publish(c, conn);
+    publish(c, conn, NULL);
     rc = zrpc_versionhandshake_run(conn, zrpc_deadline(zrpc_now(), o->handshake_timeout), err);
     if (rc == 0)
         rc = zrpc_transportmux_read(conn, zrpc_deadline(zrpc_now(), o->label_timeout), label, err);
-    publish(c, NULL);
+    publish(c, NULL, NULL);
     if (rc == 0)
         *wire = zrpc_timeoutconn_release(conn);
     else
@@ -51,41 +56,75 @@ static int preamble(struct zrpc_connection *c, struct zrpc_wire **wire, enum zrp
     return rc;
 }
 
-static int serve_data(struct zrpc_connection *c, struct zrpc_wire *wire, struct zrpc_error *err)
+/* What both kinds of connection tell their handlers about themselves. */
+struct context {
+    struct zrpc_log with_identity, log;
+    struct zrpc_call call;
+};
+
+static int begin_context(struct context *x, struct zrpc_connection *c, const struct zrpc_log *log,
+                         struct zrpc_error *err)
 {
-    struct zrpc_server *s = c->server;
-    const struct zrpc_log *log = or_general(s->options.log_data, s);
-    struct zrpc_log with_identity, with_peer;
-    struct zrpc_call call = {
+    const struct zrpc_server_options *o = &c->server->options;
+
+    zrpc_log_with(&x->with_identity, log == NULL ? o->log : log, "identity", c->accepted.identity);
+    zrpc_log_with(&x->log, &x->with_identity, "peer", c->accepted.peer);
+    x->call = (struct zrpc_call){
         .client_identity = c->accepted.identity,
         .peer = c->accepted.peer,
         .deadline = ZRPC_NEVER,
-        .log = &with_peer,
+        .log = &x->log,
     };
+    return o->intercept == NULL ? 0 : o->intercept(o->intercept_ctx, &x->call, err);
+}
+
+static int serve_data(struct zrpc_connection *c, struct zrpc_wire *wire, struct zrpc_error *err)
+{
+    struct zrpc_server *s = c->server;
+    struct context x;
     struct zrpc_dataconn_options options = {
         .heartbeat = s->options.heartbeat,
         .cancel_fd = s->cancel_fd,
-        .log = &with_peer,
+        .log = &x.log,
     };
+    int rc = begin_context(&x, c, s->options.log_data, err);
 
-    zrpc_log_with(&with_identity, log, "identity", c->accepted.identity);
-    zrpc_log_with(&with_peer, &with_identity, "peer", c->accepted.peer);
-    if (s->options.intercept != NULL) {
-        int rc = s->options.intercept(s->options.intercept_ctx, &call, err);
-
-        if (rc < 0) {
-            zrpc_wire_close(wire);
-            return rc;
-        }
+    if (rc < 0) {
+        zrpc_wire_close(wire);
+        return rc;
     }
-    return zrpc_dataconn_serve(wire, &options, &s->options.handler, &s->data_pools, &call, err);
+    return zrpc_dataconn_serve(wire, &options, &s->options.handler, &s->data_pools, &x.call, err);
 }
 
 static int serve_control(struct zrpc_connection *c, struct zrpc_wire *wire, struct zrpc_error *err)
 {
-    (void)c;
-    zrpc_wire_close(wire);
-    return zrpc_fail(err, ZRPC_ERR_LABEL, "this server has no control service");
+    struct zrpc_server *s = c->server;
+    const struct zrpc_grpc_service service = zrpc_replication_service(&s->options.handler);
+    struct zrpc_grpc_conn *control;
+    struct context x;
+    struct zrpc_grpc_conn_options options = {
+        .server = {.services = &service,
+                   .n_services = 1,
+                   .client_identity = c->accepted.identity,
+                   .peer = c->accepted.peer,
+                   .log = &x.log},
+        .pool = s->control_pool,
+    };
+    int rc = begin_context(&x, c, s->options.log_control, err);
+
+    if (rc < 0) {
+        zrpc_wire_close(wire);
+        return rc;
+    }
+    options.server.user = x.call.user;
+    rc = zrpc_grpc_conn_new(wire, &options, &control, err);
+    if (rc < 0)
+        return rc;
+    publish(c, NULL, control);
+    rc = zrpc_grpc_conn_run(control, err);
+    publish(c, NULL, NULL);
+    zrpc_grpc_conn_free(control);
+    return rc;
 }
 
 static int (*const serve_label[ZRPC_LABEL_COUNT])(struct zrpc_connection *, struct zrpc_wire *,

@@ -53,6 +53,7 @@ int zrpc_server_new(const struct zrpc_server_options *options, struct zrpc_serve
         return zrpc_fail(err, ZRPC_ERR_NOMEM, "no memory for a server");
     s->options = *options;
     s->stop_fd = s->cancel_fd = s->ended_fd = -1;
+    s->stop_deadline = ZRPC_NEVER;
     if (s->options.max_connections == 0)
         s->options.max_connections = ZRPC_SERVER_CONNECTIONS_DEFAULT;
     if (s->options.handler_threads == 0)
@@ -239,19 +240,15 @@ static int accept_until_stopped(struct zrpc_server *s, struct zrpc_error *err)
     }
 }
 
-/* No new connections; those that have not said what they want are dropped. */
-static void begin_stop(struct zrpc_server *s)
+/* Connections that have not said what they want are dropped; calls and requests may go on until `deadline`.
+ */
+static void stop_connections(struct zrpc_server *s, zrpc_time deadline)
 {
-    eventfd_t calls;
-
-    eventfd_read(s->stop_fd, &calls);
     pthread_mutex_lock(&s->lock);
-    s->stopping = true;
+    s->stop_deadline = deadline;
     for (struct zrpc_connection *c = s->connections; c != NULL; c = c->next)
-        if (c->preamble != NULL)
-            zrpc_timeoutconn_cancel(c->preamble);
+        zrpc_connection_stop(c, deadline);
     pthread_mutex_unlock(&s->lock);
-    zrpc_log(s->options.log, ZRPC_LOG_INFO, "stopping", NULL);
 }
 
 static unsigned count_connections(struct zrpc_server *s)
@@ -264,33 +261,38 @@ static unsigned count_connections(struct zrpc_server *s)
     return n;
 }
 
-static void drain(struct zrpc_server *s)
+/* Until all connections have ended. The second stop, or the end of the grace period, cancels what is left. */
+static void drain(struct zrpc_server *s, zrpc_time deadline)
 {
-    zrpc_time deadline = zrpc_now() + s->options.grace;
     struct pollfd fds[2] = {{.fd = s->ended_fd, .events = POLLIN}, {.fd = s->stop_fd, .events = POLLIN}};
-    eventfd_t ended;
+    eventfd_t ignored;
 
     while (count_connections(s) > 0) {
         zrpc_time now = zrpc_now();
 
-        if (deadline != ZRPC_NEVER && (now >= deadline || fds[1].revents != 0)) {
-            zrpc_log(s->options.log, ZRPC_LOG_WARN, "grace period over, cancelling requests", NULL);
+        if (now >= deadline || fds[1].revents != 0) {
+            zrpc_log(s->options.log, ZRPC_LOG_WARN, "cancelling requests", NULL);
+            stop_connections(s, now);
             eventfd_write(s->cancel_fd, 1);
             deadline = ZRPC_NEVER;
             fds[1].fd = -1;
             fds[1].revents = 0;
         }
         if (poll(fds, 2, zrpc_poll_timeout(now, deadline)) > 0 && fds[0].revents != 0)
-            eventfd_read(s->ended_fd, &ended);
+            eventfd_read(s->ended_fd, &ignored);
     }
 }
 
 int zrpc_server_serve(struct zrpc_server *s, struct zrpc_error *err)
 {
     int rc = accept_until_stopped(s, err);
+    zrpc_time deadline = zrpc_now() + s->options.grace;
+    eventfd_t ignored;
 
     close_listeners(s);
-    begin_stop(s);
-    drain(s);
+    eventfd_read(s->stop_fd, &ignored);
+    zrpc_log(s->options.log, ZRPC_LOG_INFO, "stopping", NULL);
+    stop_connections(s, deadline);
+    drain(s, deadline);
     return rc;
 }

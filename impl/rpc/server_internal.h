@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "zrpc/dataconn.h"
+#include "zrpc/grpc_conn.h"
 #include "zrpc/server.h"
 #include "zrpc/timeoutconn.h"
 #include "zrpc/workpool.h"
@@ -16,7 +17,9 @@ enum { ZRPC_SERVER_LISTENERS_MAX = 16 };
 struct zrpc_connection {
     struct zrpc_server *server;
     struct zrpc_accepted accepted;
-    struct zrpc_timeoutconn *preamble; /* until the label is read; guarded by the server's lock */
+    /* Guarded by the server's lock: what stopping the server has to end, if anything. */
+    struct zrpc_timeoutconn *preamble; /* until the label is read */
+    struct zrpc_grpc_conn *control;    /* while control is served */
     struct zrpc_connection *next, **link;
 };
 
@@ -33,10 +36,14 @@ struct zrpc_server {
     pthread_mutex_t lock; /* guards what follows */
     struct zrpc_connection *connections;
     unsigned n_connections;
-    bool stopping;
+    zrpc_time stop_deadline; /* ZRPC_NEVER: not stopping */
 };
 
 /* Thread entry: serves `arg`, a struct zrpc_connection, and frees it. */
 void *zrpc_connection_main(void *arg);
+
+/* With the server's lock held: ends what would not end by itself. A control connection's calls may go on
+ * until `deadline`. */
+void zrpc_connection_stop(struct zrpc_connection *c, zrpc_time deadline);
 
 #endif
