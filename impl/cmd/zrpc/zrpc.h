@@ -73,6 +73,9 @@ int client_report(const struct client *c, FILE *out, const char *command, int rc
 /* Prints "zrpc COMMAND: text" and how to get help; answers EXIT_USAGE. */
 int usage_error(const char *command, const char *text);
 
+/* The whole tool, but for the process. */
+int zrpc_main(int argc, char **argv);
+
 int command_serve(const struct cli_command *self, int argc, char **argv);
 int command_ping(const struct cli_command *self, int argc, char **argv);
 int command_wait(const struct cli_command *self, int argc, char **argv);

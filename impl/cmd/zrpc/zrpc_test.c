@@ -1,0 +1,343 @@
+/* The tool as its users see it: arguments in; output, files and exit status out. Against a server in this
+ * process. */
+#include "zrpc.h"
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sim/zfs/sim.h"
+#include "testing/suite.h"
+#include "zrpc/server.h"
+#include "zrpc/transport.h"
+
+struct fixture {
+    struct zrpc_sim sim;
+    struct zrpc_server *server;
+    pthread_t thread;
+    char endpoint[ZRPC_ADDRESS_MAX];
+    char dir[64];
+};
+
+static struct fixture f;
+
+static void *serve(void *arg)
+{
+    (void)arg;
+    zrpc_server_serve(f.server, NULL);
+    return NULL;
+}
+
+static void start(void)
+{
+    static const struct zrpc_tcp_client clients[] = {{"127.0.0.1", "client1"}};
+    struct zrpc_sim_options sim = {.role = ZRPC_ENDPOINT_BOTH};
+    struct zrpc_server_options options;
+    struct zrpc_listener *l;
+
+    CHECK_OK(zrpc_sim_open(&f.sim, &sim, NULL));
+    CHECK_OK(zrpc_server_options_env(&options, NULL));
+    options.handler = zrpc_sim_handler(&f.sim);
+    CHECK_OK(zrpc_server_new(&options, &f.server, NULL));
+    CHECK_OK(zrpc_tcp_listen("127.0.0.1:0", clients, 1, &l, NULL));
+    snprintf(f.endpoint, sizeof f.endpoint, "%s", l->ops->address(l));
+    CHECK_OK(zrpc_server_add_listener(f.server, l, NULL));
+    pthread_create(&f.thread, NULL, serve, NULL);
+    strcpy(f.dir, "/tmp/zrpc-test-XXXXXX");
+    CHECK(mkdtemp(f.dir) != NULL);
+}
+
+static void stop(void)
+{
+    zrpc_server_stop(f.server);
+    pthread_join(f.thread, NULL);
+    zrpc_server_close(f.server);
+    zrpc_sim_close(&f.sim);
+    rmdir(f.dir);
+}
+
+/* What a command printed, each cut at 64 KiB. */
+static char out[1 << 16], errors[1 << 16];
+
+static int redirect(int fd, int *saved)
+{
+    int memory = memfd_create("output", MFD_CLOEXEC);
+
+    fflush(fd == STDOUT_FILENO ? stdout : stderr);
+    *saved = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+    dup2(memory, fd);
+    return memory;
+}
+
+static void collect(int fd, int saved, int memory, char *text, size_t size)
+{
+    ssize_t n;
+
+    fflush(fd == STDOUT_FILENO ? stdout : stderr);
+    n = pread(memory, text, size - 1, 0);
+    text[n > 0 ? n : 0] = '\0';
+    dup2(saved, fd);
+    close(saved);
+    close(memory);
+}
+
+/* Runs `zrpc WORDS`, which are separated by single spaces; "CONNECT" stands for --connect ENDPOINT, "DIR" at
+ * the start of a word for the test's directory. */
+static int run(const char *words)
+{
+    char text[1024], paths[8][128], *save = NULL, *argv[32] = {(char *)(uintptr_t) "zrpc"};
+    int saved_out, saved_err, memory_out, memory_err, argc = 1, n_paths = 0, status;
+
+    snprintf(text, sizeof text, "%s", words);
+    for (char *word = strtok_r(text, " ", &save); word != NULL; word = strtok_r(NULL, " ", &save)) {
+        if (strcmp(word, "CONNECT") == 0) {
+            argv[argc++] = (char *)(uintptr_t) "--connect";
+            argv[argc++] = f.endpoint;
+        } else if (strncmp(word, "DIR", 3) == 0) {
+            snprintf(paths[n_paths], sizeof paths[0], "%s%s", f.dir, word + 3);
+            argv[argc++] = paths[n_paths++];
+        } else {
+            argv[argc++] = word;
+        }
+    }
+    memory_out = redirect(STDOUT_FILENO, &saved_out);
+    memory_err = redirect(STDERR_FILENO, &saved_err);
+    status = zrpc_main(argc, argv);
+    collect(STDOUT_FILENO, saved_out, memory_out, out, sizeof out);
+    collect(STDERR_FILENO, saved_err, memory_err, errors, sizeof errors);
+    return status;
+}
+
+static off_t size_of(const char *name)
+{
+    char path[128];
+    struct stat st;
+
+    snprintf(path, sizeof path, "%s/%s", f.dir, name);
+    return stat(path, &st) == 0 ? st.st_size : -1;
+}
+
+static void remove_file(const char *name)
+{
+    char path[128];
+
+    snprintf(path, sizeof path, "%s/%s", f.dir, name);
+    unlink(path);
+}
+
+static void both_connections_answer(void)
+{
+    start();
+    CHECK_INT(run("wait CONNECT"), 0);
+    CHECK_INT(run("ping --control --data CONNECT"), 0);
+    CHECK_CONTAINS(out, "control: echo in ");
+    CHECK_CONTAINS(out, "data: echo in ");
+    CHECK_INT(run("ping --data --message héllo --json CONNECT"), 0);
+    CHECK_CONTAINS(out, "\"echo\": \"héllo\"");
+    stop();
+}
+
+static void listings_are_tables(void)
+{
+    start();
+    CHECK_INT(run("list CONNECT"), 0);
+    CHECK_CONTAINS(out, "FILESYSTEM");
+    CHECK_CONTAINS(out, "demo/nested/middle/leaf");
+    CHECK_INT(run("versions demo/small CONNECT"), 0);
+    CHECK_CONTAINS(out, "TYPE      NAME    GUID  CREATETXG  CREATION\n");
+    CHECK_CONTAINS(out, "snapshot  1       4609  31         2020-01-02T00:00:00Z\n");
+    CHECK_CONTAINS(out, "bookmark  second  4610");
+    stop();
+}
+
+static void json_keeps_all_bits_of_a_guid(void)
+{
+    json_t *report;
+
+    start();
+    CHECK_INT(run("versions demo/bookmarked --json CONNECT"), 0);
+    report = json_loads(out, 0, NULL);
+    CHECK(report != NULL && json_is_true(json_object_get(report, "ok")));
+    CHECK_INT(json_array_size(json_object_get(report, "result")), 4);
+    CHECK_CONTAINS(out, "\"guid\": \"18446744073709551615\"");
+    json_decref(report);
+    stop();
+}
+
+static void a_refusal_is_exit_status_1(void)
+{
+    start();
+    CHECK_INT(run("versions demo/none CONNECT"), 1);
+    CHECK_CONTAINS(errors, "zrpc versions: ");
+    CHECK_INT(run("send demo/private --to @1 -o DIR/x CONNECT"), 1);
+    CHECK_CONTAINS(errors, "endpoint does not allow access to filesystem demo/private");
+    CHECK_INT(run("versions demo/none --json CONNECT"), 1);
+    CHECK_CONTAINS(out, "\"code\": \"HANDLER\"");
+    stop();
+}
+
+static void mistakes_are_exit_status_2(void)
+{
+    start();
+    CHECK_INT(run(""), 2);
+    CHECK_CONTAINS(errors, "usage: zrpc COMMAND");
+    CHECK_INT(run("dance"), 2);
+    CHECK_CONTAINS(errors, "unknown command \"dance\"");
+    CHECK_INT(run("ping --data"), 2);
+    CHECK_CONTAINS(errors, "--connect is missing");
+    CHECK_INT(run("ping CONNECT"), 2);
+    CHECK_INT(run("ping --data --dial-timeout soon CONNECT"), 2);
+    CHECK_CONTAINS(errors, "--dial-timeout: ");
+    CHECK_INT(run("list --nonsense CONNECT"), 2);
+    CHECK_CONTAINS(errors, "unknown option --nonsense");
+    CHECK_INT(run("ping --data --connect carrier-pigeon:coop"), 2);
+    CHECK_INT(run("send demo/small CONNECT"), 2);
+    CHECK_CONTAINS(errors, "--to is missing");
+    CHECK_INT(run("cursor CONNECT"), 2);
+    CHECK_INT(run("cursor get CONNECT"), 2);
+    CHECK_INT(run("destroy demo/prune #bookmark CONNECT"), 2);
+    CHECK_INT(run("serve"), 2);
+    CHECK_CONTAINS(errors, "--listen is missing");
+    CHECK_INT(run("serve --listen tcp:127.0.0.1:0 --client nonsense"), 2);
+    CHECK_CONTAINS(errors, "expected IP=IDENTITY");
+    CHECK_INT(run("serve --listen tcp:127.0.0.1:0 --role drain"), 2);
+    stop();
+}
+
+static void help_is_exit_status_0(void)
+{
+    start();
+    CHECK_INT(run("--help"), 0);
+    CHECK_CONTAINS(out, "usage: zrpc COMMAND");
+    CHECK_INT(run("send --help"), 0);
+    CHECK_CONTAINS(out, "--dry-run");
+    CHECK_INT(run("--version"), 0);
+    stop();
+}
+
+static void no_server_is_exit_status_3(void)
+{
+    start();
+    CHECK_INT(run("ping --data --connect tcp:127.0.0.1:1"), 3);
+    CHECK_CONTAINS(errors, "Connection refused");
+    CHECK_INT(run("ping --control --connect tcp:127.0.0.1:1"), 3);
+    stop();
+}
+
+/* A listener that never accepts anything but the kernel's handshake. */
+static void a_silent_server_is_exit_status_5(void)
+{
+    struct zrpc_listener *l;
+    char words[400];
+
+    start();
+    CHECK_OK(zrpc_tcp_listen("127.0.0.1:0", NULL, 0, &l, NULL));
+    setenv("ZREPL_RPC_CLIENT_VERSIONHANDSHAKE_TIMEOUT", "100ms", 1);
+    snprintf(words, sizeof words, "ping --data --connect %s", l->ops->address(l));
+    CHECK_INT(run(words), 5);
+    unsetenv("ZREPL_RPC_CLIENT_VERSIONHANDSHAKE_TIMEOUT");
+    l->ops->close(l);
+    stop();
+}
+
+static void a_stream_goes_out_and_comes_back(void)
+{
+    start();
+    CHECK_INT(run("send demo/medium --to @1 -o DIR/full --json CONNECT"), 0);
+    CHECK_CONTAINS(out, "\"bytes\": 1049024");
+    CHECK_CONTAINS(out, "\"expected_size\": 1049024");
+    CHECK_INT(size_of("full"), 1049024);
+    CHECK_INT(run("send demo/medium --to @2 --from @1 -o DIR/incremental CONNECT"), 0);
+    CHECK_INT(run("recv copy/medium -i DIR/full CONNECT"), 0);
+    CHECK_INT(run("recv copy/medium -i DIR/incremental CONNECT"), 0);
+    CHECK_INT(run("versions copy/medium CONNECT"), 0);
+    CHECK_CONTAINS(out, "snapshot  2     4866");
+    CHECK_INT(run("recv copy/medium -i DIR/full CONNECT"), 1);
+    CHECK_CONTAINS(errors, "destination");
+    remove_file("full");
+    remove_file("incremental");
+    stop();
+}
+
+static void a_failed_stream_leaves_no_file(void)
+{
+    start();
+    CHECK_INT(run("send demo/fault/send --to @1 -o DIR/broken CONNECT"), 1);
+    CHECK_CONTAINS(errors, "读取失败");
+    CHECK_INT(size_of("broken"), -1);
+    CHECK_INT(size_of("broken.partial"), -1);
+    stop();
+}
+
+static void a_missing_file_is_exit_status_6(void)
+{
+    start();
+    CHECK_INT(run("recv copy/x -i DIR/missing CONNECT"), 6);
+    CHECK_CONTAINS(errors, "missing: No such file or directory");
+    CHECK_INT(run("send demo/small --to @1 -o DIR/no/such/place CONNECT"), 6);
+    stop();
+}
+
+static void a_dry_run_tells_the_size(void)
+{
+    start();
+    CHECK_INT(run("send demo/huge --to @1 --dry-run CONNECT"), 0);
+    CHECK_CONTAINS(out, "1.0 TiB (1099");
+    CHECK_INT(run("send demo/small --to @2 --from #first --dry-run CONNECT"), 0);
+    CHECK_STR(out, "size unknown\n");
+    stop();
+}
+
+static void the_cursor_advances(void)
+{
+    start();
+    CHECK_INT(run("cursor get demo/cursor CONNECT"), 0);
+    CHECK_STR(out, "6146\n");
+    CHECK_INT(run("cursor set demo/cursor @3 CONNECT"), 0);
+    CHECK_STR(out, "6147\n");
+    CHECK_INT(run("cursor set demo/cursor @1 CONNECT"), 1);
+    CHECK_INT(run("cursor get demo/empty CONNECT"), 0);
+    CHECK_STR(out, "no cursor\n");
+    stop();
+}
+
+static void snapshots_are_destroyed_one_by_one(void)
+{
+    start();
+    CHECK_INT(run("destroy demo/prune @1 2 CONNECT"), 0);
+    CHECK_STR(out, "@1: destroyed\n@2: destroyed\n");
+    CHECK_INT(run("destroy demo/prune @3 @nope CONNECT"), 1);
+    CHECK_CONTAINS(out, "@3: destroyed\n@nope: ");
+    CHECK_CONTAINS(errors, "1 of 2 snapshots could not be destroyed");
+    CHECK_INT(run("destroy demo/prune @4 @nope --json CONNECT"), 1);
+    CHECK_CONTAINS(out, "\"snapshot\": \"nope\"");
+    stop();
+}
+
+static const struct zrpc_test tests[] = {
+    {"both connections answer", both_connections_answer},
+    {"listings are tables", listings_are_tables},
+    {"JSON keeps all bits of a guid", json_keeps_all_bits_of_a_guid},
+    {"a refusal is exit status 1", a_refusal_is_exit_status_1},
+    {"mistakes are exit status 2", mistakes_are_exit_status_2},
+    {"help is exit status 0", help_is_exit_status_0},
+    {"no server is exit status 3", no_server_is_exit_status_3},
+    {"a silent server is exit status 5", a_silent_server_is_exit_status_5},
+    {"a stream goes out and comes back", a_stream_goes_out_and_comes_back},
+    {"a failed stream leaves no file", a_failed_stream_leaves_no_file},
+    {"a missing file is exit status 6", a_missing_file_is_exit_status_6},
+    {"a dry run tells the size", a_dry_run_tells_the_size},
+    {"the cursor advances", the_cursor_advances},
+    {"snapshots are destroyed one by one", snapshots_are_destroyed_one_by_one},
+    {NULL, NULL},
+};
+
+int main(int argc, char **argv)
+{
+    return zrpc_suite_main("zrpc", tests, argc, argv);
+}
