@@ -153,7 +153,9 @@ static const struct zrpc_yaml_key fault_table[] = {
 static void note(struct zrpc_sim_file *f, const yaml_node_t *at, const char *key, int rc,
                  const struct zrpc_error *err)
 {
-    if (rc != 0)
+    if (rc == ZRPC_ERR_NOMEM)
+        f->out_of_memory = true;
+    else if (rc != 0)
         zrpc_yaml_problem(&f->yaml, at, key, "%s", err->text);
 }
 
@@ -279,7 +281,7 @@ static void read_rules(struct zrpc_sim_file *f, yaml_node_t *node)
         struct zrpc_endpoint_rule *grown = reallocarray(f->rules, i + 1, sizeof *grown);
 
         if (grown == NULL) {
-            zrpc_yaml_problem(&f->yaml, node, pattern, "out of memory");
+            f->out_of_memory = true;
             return;
         }
         f->rules = grown;
@@ -305,10 +307,9 @@ static void read_file(struct zrpc_sim_file *f)
     read_rules(f, serve.filesystems);
     if (k.pool == NULL)
         return;
-    if (zrpc_sim_pool_create(k.pool, k.seed, &f->pool, &err) != 0) {
-        zrpc_yaml_problem(&f->yaml, root, "pool", "%s", err.text);
+    note(f, root, "pool", zrpc_sim_pool_create(k.pool, k.seed, &f->pool, &err), &err);
+    if (f->pool == NULL)
         return;
-    }
     if (k.filesystems == NULL || !zrpc_yaml_is_mapping(&f->yaml, "filesystems", k.filesystems))
         return;
     for (size_t i = 0; zrpc_yaml_pair(&f->yaml, k.filesystems, i, &fs, &value); i++)
@@ -319,7 +320,8 @@ static int finish(struct zrpc_sim_file *f, int rc, struct zrpc_error *err)
 {
     if (rc == 0) {
         read_file(f);
-        rc = zrpc_yaml_result(&f->yaml, err);
+        rc = f->out_of_memory ? zrpc_fail(err, ZRPC_ERR_NOMEM, "%s: out of memory", f->yaml.file)
+                              : zrpc_yaml_result(&f->yaml, err);
     }
     if (rc != 0)
         zrpc_sim_file_dispose(f);

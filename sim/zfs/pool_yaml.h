@@ -14,6 +14,7 @@ struct zrpc_sim_file {
     const char *root; /* NULL: none given */
     struct zrpc_endpoint_rule *rules;
     size_t n_rules;
+    bool out_of_memory; /* while reading; then the mistakes may not be all */
 };
 
 /* The text of the pool that "demo" names. */
