@@ -70,7 +70,7 @@ static void limits_come_from_the_environment(void)
 static void filters_admit_by_the_most_specific_rule(void)
 {
     static const struct zrpc_endpoint_rule rules[] = {
-        {"tank<", true}, {"tank/a<", false}, {"tank/a/b", true}, {"tank/a/b/c<", true}, {"tank/e", false}};
+        {"tank/a/b/c<", true}, {"tank<", true}, {"tank/a/b", true}, {"tank/a<", false}, {"tank/e", false}};
     static const char *const others[] = {"tank/a/b", "tank/a/b/c", "tank/a/b/c/d",
                                          "tank/ab",  "tank/e",     "tank/e/f"};
     struct endpoint_fixture x;

@@ -261,6 +261,33 @@ static void a_second_receive_is_busy(void)
     teardown_endpoint(&x);
 }
 
+static int take_anything(void *ctx, atomic_bool *cancelled, const struct zrpc_zfs_receive *receive,
+                         struct zrpc_sink *out, struct zrpc_error *err)
+{
+    (void)ctx, (void)cancelled, (void)receive, (void)out, (void)err;
+    return 0;
+}
+
+/* A backend may notice much later than its open that two receives meet. */
+static void a_second_receive_does_not_reach_the_backend(void)
+{
+    struct zrpc_sink first = {0}, second = {0};
+    struct zrpc_zfs_ops ops;
+    struct endpoint_fixture x;
+
+    setup_endpoint(&x, ZRPC_ENDPOINT_RECEIVER);
+    ops = *x.f.zfs.ops;
+    ops.receive = take_anything;
+    x.endpoint.config.zfs.ops = &ops;
+    CHECK_OK(receive_to(&x, "a", &first));
+    CHECK_CODE(receive_to(&x, "a", &second), ZRPC_ERR_ZFS);
+    CHECK_STR(x.err.text, "cannot receive: destination 'tank/backup/client/a' is busy");
+    zrpc_sink_close(&first);
+    CHECK_OK(receive_to(&x, "a", &second));
+    zrpc_sink_close(&second);
+    teardown_endpoint(&x);
+}
+
 static void received_snapshots_can_be_destroyed(void)
 {
     static const char *const names[] = {"1", "9"};
@@ -298,6 +325,7 @@ static void both_pushes_and_pulls_in_one_namespace(void)
     uint64_t guid;
 
     setup_endpoint(&x, ZRPC_ENDPOINT_BOTH);
+    snapshot(&x.f, "tank", "top", 1);
     CHECK_STR(list(&x), "tank tank/a tank/empty");
     CHECK_OK(push(&x, "", "@1", "tank/new"));
     CHECK_OK(push(&x, "@1", "@3", "tank/new"));
@@ -312,6 +340,7 @@ static void both_pushes_and_pulls_in_one_namespace(void)
     CHECK_OK(cursor(&x, "tank/new", "1", &guid));
     CHECK_STR(list_versions_of(&x, "tank/new"), "@1 #zrepl_replication_cursor @3");
     /* The placeholder "tank" does not hide the own one; what is received does. */
+    CHECK_STR(list_versions_of(&x, "tank"), "@top");
     CHECK_STR(list_versions_of(&x, "tank/a"), "@1 #mark @2 @3");
     CHECK_OK(push(&x, "", "@2", "tank/a"));
     CHECK_STR(list_versions_of(&x, "tank/a"), "@2");
@@ -339,6 +368,7 @@ static const struct zrpc_test tests[] = {
     {"a placeholder stays one when the receive fails", a_placeholder_stays_one_when_the_receive_fails},
     {"a cut leaves placeholder parents at most", a_cut_leaves_placeholder_parents_at_most},
     {"a second receive is busy", a_second_receive_is_busy},
+    {"a second receive does not reach the backend", a_second_receive_does_not_reach_the_backend},
     {"received snapshots can be destroyed", received_snapshots_can_be_destroyed},
     {"a missing root cannot be made without its pool", a_missing_root_cannot_be_made_without_its_pool},
     {"both pushes and pulls in one namespace", both_pushes_and_pulls_in_one_namespace},

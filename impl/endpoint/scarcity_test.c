@@ -68,6 +68,21 @@ static int push(struct zrpc_handler handler, struct zrpc_call *call, const char 
     return rc;
 }
 
+/* There is a filesystem only with the snapshot that made it. */
+static void check_nothing_half(struct zrpc_sim_pool *pool)
+{
+    static const char fs[] = "demo/backup/client/x/y";
+    struct zrpc_zfs zfs = zrpc_sim_pool_zfs(pool);
+    struct zrpc_zfs_versions versions = {0};
+    struct zrpc_zfs_filesystem found;
+
+    if (zfs.ops->get_filesystem(zfs.ctx, NULL, fs, &found, NULL) == 0)
+        return;
+    CHECK_OK(zfs.ops->list_versions(zfs.ctx, NULL, fs, &versions, NULL));
+    CHECK(versions.len > 0);
+    zrpc_zfs_versions_dispose(&versions);
+}
+
 static int replicate(void *arg)
 {
     struct zrpc_call call = {.client_identity = "client"};
@@ -82,6 +97,8 @@ static int replicate(void *arg)
         rc = push(zrpc_sim_handler(&sim), &call, "@1", "@3");
     CHECK_INT(sim.endpoint.sends.used + sim.endpoint.receives.used, 0);
     CHECK(sim.endpoint.receiving == NULL);
+    if (rc != 0)
+        check_nothing_half(zrpc_sim_pool(&sim));
     zrpc_sim_close(&sim);
     return rc;
 }

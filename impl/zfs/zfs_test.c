@@ -74,10 +74,12 @@ static void lengths_are_zfs_s(void)
     CHECK_OK(zrpc_zfs_path_check(name, NULL));
     CHECK_CODE(zrpc_zfs_path_join("b", name, joined, &err), ZRPC_ERR_USAGE);
     CHECK_CONTAINS(err.text, "too long");
+    name[254] = '\0';
+    CHECK_CODE(zrpc_zfs_path_join("b", name, joined, &err), ZRPC_ERR_USAGE);
     name[253] = '\0';
     CHECK_OK(zrpc_zfs_path_join("b", name, joined, &err));
     CHECK_INT(strlen(joined), 255);
-    name[253] = 'a', name[255] = 'a', name[256] = '\0';
+    name[253] = 'a', name[254] = 'a', name[255] = 'a', name[256] = '\0';
     CHECK_CODE(zrpc_zfs_path_check(name, &err), ZRPC_ERR_USAGE);
     CHECK_CONTAINS(err.text, "too long");
 }

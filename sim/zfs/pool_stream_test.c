@@ -114,6 +114,41 @@ static void receives_that_are_refused(void)
     teardown(&f);
 }
 
+static void a_snapshot_of_that_name_is_in_the_way(void)
+{
+    struct zrpc_zfs_version other = {.name = "2", .guid = 99}, same = {.name = "same"};
+    struct fixture f;
+
+    setup(&f);
+    same.guid = guid_of(&f, "tank/a", "1");
+    CHECK_OK(zrpc_sim_pool_add_snapshot(f.pool, "tank/empty", &other, 1, &f.err));
+    CHECK_OK(zrpc_sim_pool_add_snapshot(f.pool, "tank/empty", &same, 1, &f.err));
+    CHECK_CODE(copy(&f, "tank/a", "@1", "@2", "tank/empty", false), ZRPC_ERR_ZFS);
+    CHECK_CONTAINS(f.err.text, "destination 'tank/empty@2' already exists");
+    CHECK_OK(copy(&f, "tank/a", "@1", "@3", "tank/empty", false));
+    CHECK_STR(versions(&f, "tank/empty"), "@2 @same @3");
+    teardown(&f);
+}
+
+static void what_follows_the_end_spoils_the_stream(void)
+{
+    struct zrpc_buf stream = {0};
+    struct zrpc_sink sink = {0};
+    struct fixture f;
+
+    setup(&f);
+    stream_of(&f, "tank/a", "", "@1", &stream);
+    CHECK_OK(open_receive(&f, "tank/b", false, &sink));
+    CHECK_OK(pour(&sink, zrpc_buf_view(&stream), 4096, &f.err));
+    CHECK_CODE(sink.ops->write(sink.ctx, "x", 1, &f.err), ZRPC_ERR_ZFS);
+    CHECK_STR(f.err.text, "cannot receive: invalid stream (data after its end)");
+    CHECK(sink.ops->finish(sink.ctx, &f.err) < 0);
+    zrpc_sink_close(&sink);
+    CHECK_STR(filesystems(&f, NULL), "tank tank/a tank/empty");
+    zrpc_buf_dispose(&stream);
+    teardown(&f);
+}
+
 static void a_forced_receive_replaces_an_empty_filesystem(void)
 {
     struct fixture f;
@@ -275,6 +310,7 @@ static void faults_of_streams(void)
                                    .send_error_at = 1000,
                                    .recv_error = "disk full",
                                    .recv_error_at = 500};
+    const struct zrpc_sim_fault other = {.open_error = "other"};
     struct zrpc_source source = {0};
     struct zrpc_sink sink = {0};
     struct zrpc_buf stream = {0};
@@ -295,7 +331,15 @@ static void faults_of_streams(void)
     CHECK_CODE(sink.ops->write(sink.ctx, stream.base + stream.off + 500, 500, &f.err), ZRPC_ERR_SINK);
     CHECK_STR(f.err.text, "disk full");
     zrpc_sink_close(&sink);
-    CHECK_OK(open_receive(&f, "tank/in/atank", false, &sink));
+    /* Of two that hold, the longer does; and only whole components count. */
+    CHECK_OK(zrpc_sim_pool_add_filesystem(f.pool, "tank/in/tank/a", false, &f.err));
+    CHECK_OK(zrpc_sim_pool_set_fault(f.pool, "tank/in/tank/a", &other, &f.err));
+    CHECK_CODE(open_receive(&f, "tank/x/tank/in/tank/a", false, &sink), ZRPC_ERR_ZFS);
+    CHECK_STR(f.err.text, "other");
+    CHECK_OK(open_receive(&f, "tank/x/tank/a", false, &sink));
+    zrpc_sink_close(&sink);
+    CHECK_OK(zrpc_sim_pool_add_filesystem(f.pool, "tank/in/xtank", false, &f.err));
+    CHECK_OK(open_receive(&f, "tank/in/xtank/a", false, &sink));
     CHECK_INT(sink.ops->write(sink.ctx, stream.base + stream.off, 1000, &f.err), 1000);
     zrpc_sink_close(&sink);
     zrpc_buf_dispose(&stream);
@@ -308,6 +352,8 @@ static const struct zrpc_test tests[] = {
     {"what was received can be sent on", what_was_received_can_be_sent_on},
     {"sends that are refused", sends_that_are_refused},
     {"receives that are refused", receives_that_are_refused},
+    {"a snapshot of that name is in the way", a_snapshot_of_that_name_is_in_the_way},
+    {"what follows the end spoils the stream", what_follows_the_end_spoils_the_stream},
     {"a forced receive replaces an empty filesystem", a_forced_receive_replaces_an_empty_filesystem},
     {"a modified destination takes no increment", a_modified_destination_takes_no_increment},
     {"a receive that is cut leaves nothing", a_cut_receive_leaves_nothing},

@@ -28,7 +28,7 @@ static void destroying_snapshots(void)
 static void rolling_back(void)
 {
     struct zrpc_sink sink = {0};
-    struct fixture f;
+    struct fixture f, g;
 
     setup(&f);
     CHECK_OK(f.zfs.ops->bookmark(f.zfs.ctx, NULL, "tank/a", "3", "late", &f.err));
@@ -38,6 +38,14 @@ static void rolling_back(void)
     zrpc_sink_close(&sink);
     CHECK_OK(f.zfs.ops->rollback(f.zfs.ctx, NULL, "tank/a", "1", &f.err));
     CHECK_STR(versions(&f, "tank/a"), "@1 #mark");
+    /* The content after it is gone as well, so it has not been "modified since". */
+    setup(&g);
+    CHECK_OK(copy(&g, "tank/a", "", "@1", "tank/b", false));
+    CHECK_OK(copy(&g, "tank/a", "@1", "@3", "tank/b", false));
+    CHECK_OK(g.zfs.ops->rollback(g.zfs.ctx, NULL, "tank/b", "1", &g.err));
+    CHECK_OK(copy(&g, "tank/a", "@1", "@3", "tank/b", false));
+    check_same_content(&g, "tank/a", "tank/b", "3");
+    teardown(&g);
     teardown(&f);
 }
 

@@ -162,35 +162,64 @@ static void every_cut_is_found(void)
     zrpc_buf_dispose(&stream);
 }
 
-/* Puts a right checksum into the first record, so that only its content is wrong. */
-static void reseal(struct zrpc_buf *stream)
+/* Content that is not the seed's is found at the byte, not at the next checksum; so is padding that is none.
+ */
+static void wrong_content_is_found_at_once(void)
+{
+    static const uint64_t lengths[] = {5};
+    struct zrpc_buf stream = {0};
+    struct zrpc_sim_reader r;
+    struct zrpc_error err;
+
+    make_stream(lengths, 1, &stream);
+    for (size_t i = 336 + 56; i < 336 + 56 + 8; i++) {
+        stream.base[stream.off + i] ^= 1;
+        CHECK_CODE(read_stream(zrpc_view(stream.base + stream.off, i), 4096, &r, &err), ZRPC_ERR_ZFS);
+        CHECK_STR(err.text, "incomplete stream");
+        zrpc_sim_reader_dispose(&r);
+        CHECK_CODE(read_stream(zrpc_view(stream.base + stream.off, i + 1), 4096, &r, &err), ZRPC_ERR_ZFS);
+        CHECK_STR(err.text, "invalid stream (checksum mismatch)");
+        zrpc_sim_reader_dispose(&r);
+        stream.base[stream.off + i] ^= 1;
+    }
+    zrpc_buf_dispose(&stream);
+}
+
+/* Puts the right checksum at the end of a record, so that only what it says is wrong. */
+static void reseal(struct zrpc_buf *stream, size_t record_end)
 {
     struct zrpc_sim_fletcher4 f = {0};
     uint8_t *p = stream->base + stream->off;
-    size_t at = ZRPC_SIM_BEGIN_SIZE - 32;
 
-    zrpc_sim_fletcher4_update(&f, p, at);
-    for (int i = 0; i < 8; i++) {
-        zrpc_put_u32(p + at + 4 * i, (uint32_t)(f.sum[i / 2] >> (i % 2 == 0 ? 32 : 0)));
-    }
+    zrpc_sim_fletcher4_update(&f, p, record_end - 32);
+    for (int i = 0; i < 8; i++)
+        zrpc_put_u32(p + record_end - 32 + 4 * i, (uint32_t)(f.sum[i / 2] >> (i % 2 == 0 ? 32 : 0)));
 }
 
-static void begin_records_that_lie(void)
+/* A stream without content, but for one byte that lies; under right checksums. */
+static void records_that_lie(void)
 {
+    enum { END = ZRPC_SIM_BEGIN_SIZE };
     static const struct {
-        size_t offset;
+        size_t offset, also; /* 0: none */
         uint8_t value;
         const char *text;
     } rows[] = {
-        {11, 2, "unsupported version"},
-        {15, 0, "bad begin record"},    /* a full stream with a from guid */
-        {15, 3, "bad begin record"},    /* an unknown flag */
-        {32, 1, "bad begin record"},    /* created long after the year 9999 */
-        {40, 0xff, "bad begin record"}, /* more content than a filesystem holds */
-        {48, '/', "bad begin record"},
-        {48, 0, "bad begin record"},    /* an empty name, and something behind its zero */
-        {100, 'x', "bad begin record"}, /* something behind the name's zero */
-        {47, 1, "content of another length"},
+        {11, 0, 2, "unsupported version"},
+        {15, 0, 0, "bad begin record"},    /* a full stream with a from guid */
+        {15, 0, 3, "bad begin record"},    /* an unknown flag */
+        {32, 0, 1, "bad begin record"},    /* created long after the year 9999 */
+        {40, 0, 0xff, "bad begin record"}, /* more content than a filesystem holds */
+        {48, 0, '/', "bad begin record"},
+        {48, 0, 0, "bad begin record"},    /* an empty name */
+        {100, 0, 'x', "bad begin record"}, /* something behind the name's zero */
+        {47, 0, 1, "content of another length than announced"},
+        {47, END + 23, 1, "content of another length than announced"},
+        {END + 23, 0, 1, "content of another length than announced"},
+        {END + 15, 0, 1, "content of another length than announced"},
+        {END + 3, 0, 1, "content of another length than announced"}, /* an extent of no bytes */
+        {END + 3, 0, 3, "unknown record"},
+        {END + 7, 0, 1, "unknown record"},
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -200,17 +229,10 @@ static void begin_records_that_lie(void)
 
         make_stream(NULL, 0, &stream);
         stream.base[stream.off + rows[i].offset] = rows[i].value;
-        reseal(&stream);
-        /* What follows is sealed over the old bytes: for the last row, make the end record right again. */
-        if (rows[i].offset == 47) {
-            struct zrpc_sim_fletcher4 f = {0};
-            uint8_t *p = stream.base + stream.off;
-
-            zrpc_sim_fletcher4_update(&f, p, ZRPC_SIM_BEGIN_SIZE + 24);
-            for (int w = 0; w < 8; w++)
-                zrpc_put_u32(p + ZRPC_SIM_BEGIN_SIZE + 24 + 4 * w,
-                             (uint32_t)(f.sum[w / 2] >> (w % 2 == 0 ? 32 : 0)));
-        }
+        if (rows[i].also != 0)
+            stream.base[stream.off + rows[i].also] = rows[i].value;
+        reseal(&stream, END);
+        reseal(&stream, END + ZRPC_SIM_RECORD_SIZE);
         CHECK_CODE(read_stream(zrpc_buf_view(&stream), 4096, &r, &err), ZRPC_ERR_ZFS);
         CHECK_CONTAINS(err.text, rows[i].text);
         zrpc_sim_reader_dispose(&r);
@@ -243,7 +265,8 @@ static const struct zrpc_test tests[] = {
     {"streams arrive in pieces of any size", streams_arrive_in_pieces_of_any_size},
     {"every flipped bit is found", every_flipped_bit_is_found},
     {"every cut is found", every_cut_is_found},
-    {"begin records that lie", begin_records_that_lie},
+    {"wrong content is found at once", wrong_content_is_found_at_once},
+    {"records that lie", records_that_lie},
     {"extents have limits", extents_have_limits},
     {NULL, NULL},
 };
