@@ -9,7 +9,7 @@ static int add_filesystem(Zrpc__Pb__ListFilesystemRes *res, const char *path, bo
 {
     Zrpc__Pb__Filesystem *fs = malloc(sizeof *fs), **grown;
 
-    grown = fs == NULL ? NULL : reallocarray(res->filesystems, res->n_filesystems + 1, sizeof *grown);
+    grown = fs == NULL ? NULL : reallocarray(res->filesystems, res->n_filesystems + 1, sizeof(void *));
     if (grown == NULL) {
         free(fs);
         return zrpc_fail(err, ZRPC_ERR_NOMEM, "out of memory for a list of filesystems");
@@ -102,7 +102,7 @@ static int fill_versions(Zrpc__Pb__ListFilesystemVersionsRes *res, const struct 
 
     if (versions->len == 0)
         return 0;
-    res->versions = calloc(versions->len, sizeof res->versions[0]);
+    res->versions = calloc(versions->len, sizeof(void *));
     if (res->versions == NULL)
         return zrpc_fail(err, ZRPC_ERR_NOMEM, "out of memory for a list of %zu versions", versions->len);
     for (size_t i = 0; rc == 0 && i < versions->len; i++) {

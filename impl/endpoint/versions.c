@@ -83,7 +83,7 @@ int zrpc_endpoint_destroy_snapshots(void *ctx, struct zrpc_call *call,
         rc = zrpc_fail(err, ZRPC_ERR_ZFS, "cannot open '%s': dataset does not exist", fs);
     if (rc < 0 || req->n_snapshots == 0)
         return rc < 0 ? rc : 0;
-    res->results = calloc(req->n_snapshots, sizeof res->results[0]);
+    res->results = calloc(req->n_snapshots, sizeof(void *));
     if (res->results == NULL)
         return zrpc_fail(err, ZRPC_ERR_NOMEM, "out of memory for %zu results", req->n_snapshots);
     rc = 0;

@@ -1,5 +1,6 @@
 #include "zrpc/zfs.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Makes room for one more; lists grow by half. */
@@ -140,15 +141,12 @@ int zrpc_zfs_dataset_check(const char *path, struct zrpc_error *err)
 int zrpc_zfs_path_join(const char *a, const char *b, char out[static ZRPC_ZFS_NAME_MAX],
                        struct zrpc_error *err)
 {
-    size_t alen = strlen(a), blen = strlen(b);
+    int len = snprintf(out, ZRPC_ZFS_NAME_MAX, "%s/%s", a, b);
 
-    if (alen >= ZRPC_ZFS_NAME_MAX || blen >= ZRPC_ZFS_NAME_MAX || alen + 1 + blen >= ZRPC_ZFS_NAME_MAX)
-        return zrpc_fail(err, ZRPC_ERR_USAGE, "name \"%s/%s\" is too long (zfs allows %d bytes)", a, b,
-                         ZRPC_ZFS_NAME_MAX - 1);
-    memcpy(out, a, alen);
-    out[alen] = '/';
-    memcpy(out + alen + 1, b, blen + 1);
-    return 0;
+    if (len >= 0 && len < ZRPC_ZFS_NAME_MAX)
+        return 0;
+    return zrpc_fail(err, ZRPC_ERR_USAGE, "name \"%s/%s\" is too long (zfs allows %d bytes)", a, b,
+                     ZRPC_ZFS_NAME_MAX - 1);
 }
 
 bool zrpc_zfs_path_within(const char *fs, const char *root)

@@ -19,7 +19,7 @@ static size_t position(const struct zrpc_sim_pool *p, const char *path)
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (compare_paths(p->filesystems[middle]->path, path) < 0)
+        if (compare_paths(p->filesystems[middle].path, path) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -31,7 +31,7 @@ struct sim_filesystem *zrpc_sim_find(const struct zrpc_sim_pool *p, const char *
 {
     size_t at = position(p, fs);
 
-    return at < p->n_filesystems && strcmp(p->filesystems[at]->path, fs) == 0 ? p->filesystems[at] : NULL;
+    return at < p->n_filesystems && strcmp(p->filesystems[at].path, fs) == 0 ? &p->filesystems[at] : NULL;
 }
 
 struct sim_filesystem *zrpc_sim_require(const struct zrpc_sim_pool *p, const char *fs, struct zrpc_error *err)
@@ -99,40 +99,35 @@ static int reserve(void *base, size_t len, size_t more, size_t *cap, size_t size
 int zrpc_sim_insert_filesystem(struct zrpc_sim_pool *p, const char *path, bool placeholder,
                                struct sim_filesystem **out, struct zrpc_error *err)
 {
-    struct sim_filesystem *fs = calloc(1, sizeof *fs);
-    size_t at = position(p, path);
+    struct sim_filesystem *at;
+    size_t index = position(p, path);
+    int rc = reserve(&p->filesystems, p->n_filesystems, 1, &p->cap_filesystems, sizeof *at, err);
 
-    if (fs == NULL)
-        return zrpc_fail(err, ZRPC_ERR_NOMEM, "out of memory for filesystem %s", path);
-    if (reserve(&p->filesystems, p->n_filesystems, 1, &p->cap_filesystems, sizeof p->filesystems[0], err) !=
-        0) {
-        free(fs);
-        return ZRPC_ERR_NOMEM;
-    }
-    memcpy(fs->path, path, strlen(path) + 1);
-    fs->placeholder = placeholder;
-    memmove(&p->filesystems[at + 1], &p->filesystems[at], (p->n_filesystems - at) * sizeof p->filesystems[0]);
-    p->filesystems[at] = fs;
+    if (rc != 0)
+        return rc;
+    at = &p->filesystems[index];
+    memmove(at + 1, at, (p->n_filesystems - index) * sizeof *at);
+    *at = (struct sim_filesystem){.placeholder = placeholder};
+    memcpy(at->path, path, strlen(path) + 1);
     p->n_filesystems++;
-    *out = fs;
+    *out = at;
     return 0;
 }
 
-static void free_filesystem(struct sim_filesystem *fs)
+static void dispose_filesystem(struct sim_filesystem *fs)
 {
     free(fs->versions);
     free(fs->layers);
     free(fs->fault);
-    free(fs);
 }
 
 void zrpc_sim_remove_filesystem(struct zrpc_sim_pool *p, struct sim_filesystem *fs)
 {
-    size_t at = position(p, fs->path);
+    size_t index = (size_t)(fs - p->filesystems);
 
+    dispose_filesystem(fs);
     p->n_filesystems--;
-    memmove(&p->filesystems[at], &p->filesystems[at + 1], (p->n_filesystems - at) * sizeof p->filesystems[0]);
-    free_filesystem(fs);
+    memmove(fs, fs + 1, (p->n_filesystems - index) * sizeof *fs);
 }
 
 int zrpc_sim_reserve(struct sim_filesystem *fs, size_t n_layers, struct zrpc_error *err)
@@ -202,7 +197,7 @@ struct zrpc_sim_fault zrpc_sim_fault_of(struct zrpc_sim_pool *p, const char *fs)
 
     pthread_mutex_lock(&p->mutex);
     for (size_t i = 0; i < p->n_filesystems; i++) {
-        const struct sim_filesystem *f = p->filesystems[i];
+        const struct sim_filesystem *f = &p->filesystems[i];
 
         if (f->fault != NULL && fault_holds(f->path, fs) &&
             (best == NULL || strlen(f->path) > strlen(best->path)))
@@ -264,7 +259,7 @@ void zrpc_sim_pool_destroy(struct zrpc_sim_pool *p)
     if (p == NULL)
         return;
     for (size_t i = 0; i < p->n_filesystems; i++)
-        free_filesystem(p->filesystems[i]);
+        dispose_filesystem(&p->filesystems[i]);
     free(p->filesystems);
     pthread_mutex_destroy(&p->mutex);
     free(p);

@@ -40,9 +40,9 @@ struct zrpc_sim_pool {
     pthread_mutex_t mutex;
     char name[ZRPC_ZFS_NAME_MAX];
     uint64_t seed;
-    uint64_t txg;                        /* of the last change */
-    uint64_t n_derived;                  /* creation times given out */
-    struct sim_filesystem **filesystems; /* by path, parents before children */
+    uint64_t txg;                       /* of the last change */
+    uint64_t n_derived;                 /* creation times given out */
+    struct sim_filesystem *filesystems; /* by path, parents before children; they move when one is inserted */
     size_t n_filesystems, cap_filesystems;
     struct sim_claim *claims;
 };

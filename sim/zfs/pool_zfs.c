@@ -15,7 +15,7 @@ static int list_filesystems(void *ctx, atomic_bool *cancelled, const char *root,
     (void)cancelled;
     pthread_mutex_lock(&p->mutex);
     for (size_t i = 0; rc == 0 && i < p->n_filesystems; i++) {
-        const struct sim_filesystem *fs = p->filesystems[i];
+        const struct sim_filesystem *fs = &p->filesystems[i];
         struct zrpc_zfs_filesystem item;
 
         if (root != NULL && (!zrpc_zfs_path_within(fs->path, root) || strcmp(fs->path, root) == 0))
