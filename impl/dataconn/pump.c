@@ -32,6 +32,8 @@ void zrpc_pump_dispose(struct zrpc_pump *p)
     zrpc_sigpipe_restore(&p->signals);
 }
 
+enum { LOOK_EVERY = 16 };
+
 /* Is the gate worth waiting for, or worth trying? */
 static bool wanted(const struct zrpc_pump *p, enum zrpc_gate gate)
 {
@@ -144,7 +146,8 @@ int zrpc_pump_run(struct zrpc_pump *p, struct zrpc_error *err)
             rc = half_close(p, err);
         if (rc == 0 && p->x->hc.conn.state == ZRPC_CONN_CLOSED)
             rc = ZRPC_PUMP_CLOSED;
-        if (rc == 0)
+        /* While bytes move, the other descriptors are looked at only now and then. */
+        if (rc == 0 && (!runnable(p) || ++p->rounds % LOOK_EVERY == 0))
             rc = wait_for_gates(p, err);
         if (rc != 0)
             break;

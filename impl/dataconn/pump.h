@@ -24,7 +24,7 @@ enum zrpc_pump_event {
 typedef int zrpc_pump_input(struct zrpc_exchange *x, zrpc_time now, struct zrpc_view *in,
                             struct zrpc_view *content, struct zrpc_error *err);
 
-/* What a thread may have to wait for. A gate is ready until a call on it said ZRPC_ERR_AGAIN. */
+/* What a thread may have to wait for. A gate is ready until a call on it moved less than it could have. */
 enum zrpc_gate { ZRPC_GATE_READ, ZRPC_GATE_WRITE, ZRPC_GATE_SOURCE, ZRPC_GATE_SINK, ZRPC_GATES };
 
 struct zrpc_pump {
@@ -54,6 +54,7 @@ struct zrpc_pump {
     struct zrpc_error source_error; /* code ZRPC_OK: the source did not fail */
     struct zrpc_error write_error;  /* the wire takes no more; what the peer said before may still be read */
     uint64_t moved;                 /* stream bytes, either direction */
+    unsigned rounds;                /* of the loop, without waiting */
     sigset_t signals;               /* the thread's mask, restored at the end */
 };
 

@@ -5,7 +5,7 @@
 
 #include "dataconn/pump_io.h"
 
-enum { IN_MAX = 256 * 1024 }; /* pages that no read reaches are never touched */
+enum { IN_MAX = 512 * 1024 }; /* pages that no read reaches are never touched */
 
 static bool is_pipe(int fd)
 {
@@ -119,6 +119,7 @@ static int fill(struct zrpc_pump *p, struct zrpc_error *err)
     if (n <= 0)
         return n == 0 ? on_eof(p, err) : (int)n;
     p->in = zrpc_view(p->in_base, (size_t)n);
+    p->ready[ZRPC_GATE_READ] = (size_t)n == iov.iov_len;
     return 0;
 }
 

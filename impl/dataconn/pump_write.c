@@ -164,6 +164,8 @@ static int put_out(struct zrpc_pump *p, struct zrpc_error *err)
     }
     if (n < 0)
         return (int)n;
+    if (head.len + p->body.len > 0)
+        p->ready[ZRPC_GATE_WRITE] = (size_t)n == head.len + p->body.len;
     if ((size_t)n > head.len && p->body.len > 0)
         zrpc_view_take(&p->body, (size_t)n - head.len);
     zrpc_heartbeatconn_sent(&p->x->hc, zrpc_now(), (size_t)n);
