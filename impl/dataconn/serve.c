@@ -131,7 +131,8 @@ static int on_phase(struct serving *s, struct zrpc_error *err)
     if (s->machine.phase == ZRPC_PHASE_FINISH)
         return start(s, s->pools->finishers, finish_sink, err);
     if (s->machine.refused.code != ZRPC_OK)
-        zrpc_log(s->call->log, ZRPC_LOG_WARN, "refused", "method", s->call->method, "reason",
+        zrpc_log(s->call->log, ZRPC_LOG_WARN, "refused", "method",
+                 s->machine.endpoint == NULL ? "?" : s->machine.endpoint->path, "reason",
                  s->machine.refused.text, NULL);
     return 0;
 }

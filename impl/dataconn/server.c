@@ -49,7 +49,7 @@ int zrpc_dataconn_server_respond(struct zrpc_dataconn_server *s, zrpc_time now,
     }
     s->phase = stream_follows ? ZRPC_PHASE_STREAM_OUT : ZRPC_PHASE_DONE;
     s->x.sending = stream_follows ? ZRPC_DATACONN_ZFS_STREAM : 0;
-    s->x.reading = true;
+    s->x.reading = !s->deaf;
     if (rc == 0)
         rc = zrpc_stream_put_message(&s->x.hc, now, ZRPC_DATACONN_RESPONSE_HEADER,
                                      zrpc_view_of(ZRPC_HANDLER_OK_HEADER), err);
@@ -113,6 +113,11 @@ static int on_failure(struct zrpc_dataconn_server *s, zrpc_time now, int code, s
 {
     struct zrpc_error why = {.code = code};
 
+    if (code == ZRPC_ERR_STREAM && s->x.expect == ZRPC_EXPECT_NOTHING && s->phase < ZRPC_PHASE_DONE) {
+        s->deaf = true;
+        s->x.reading = false;
+        return ZRPC_EXCHANGE_MORE;
+    }
     if (code == ZRPC_ERR_TOO_BIG)
         snprintf(why.text, sizeof why.text, "%s above its limit of %zu bytes",
                  s->phase == ZRPC_PHASE_HEADER ? "request header" : "request", s->x.reader.limit);

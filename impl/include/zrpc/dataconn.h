@@ -114,13 +114,15 @@ struct zrpc_dataconn_server {
     const struct zrpc_dataconn_endpoint *endpoint; /* from REQUEST on */
     ProtobufCMessage *request;                     /* from HANDLER on; owned by the machine */
     struct zrpc_error refused; /* why the machine itself refused; code ZRPC_OK: it did not */
+    bool deaf;                 /* the peer said more than its request: it is answered, but no longer read */
 };
 
 void zrpc_dataconn_server_init(struct zrpc_dataconn_server *s, const struct zrpc_heartbeat_config *config,
                                zrpc_time now);
 void zrpc_dataconn_server_dispose(struct zrpc_dataconn_server *s);
 /* MORE, CONTENT (in STREAM_IN) or PHASE. A request that cannot be served (unknown endpoint, above a limit,
- * undecodable, source error) is refused by the machine: phase DONE, and `refused` says why. */
+ * undecodable, source error) is refused by the machine: phase DONE, and `refused` says why. One that more
+ * follows than belongs to it is answered all the same (ZR-REQ-034). */
 int zrpc_dataconn_server_input(struct zrpc_dataconn_server *s, zrpc_time now, struct zrpc_view *in,
                                struct zrpc_view *content, struct zrpc_error *err);
 /* To STREAM_OUT where a stream follows, else to DONE. */
