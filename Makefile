@@ -31,12 +31,13 @@ say = $(if $(filter 1,$(V))$(findstring s,$(filter-out -%,$(firstword $(MAKEFLAG
 objects   = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %_test.c,$(wildcard $(1))))
 PROTO    := $(wildcard proto/*.proto)
 GEN_C    := $(PROTO:proto/%.proto=$(BUILD)/gen/%.pb-c.c)
-GEN_H    := $(GEN_C:.c=.h)
+PAGE     := $(wildcard conformance/html/*)
+GEN_H    := $(GEN_C:.c=.h) $(BUILD)/gen/requirements.inc $(PAGE:conformance/%=$(BUILD)/gen/%.inc)
 LIB_OBJ  := $(GEN_C:$(BUILD)/gen/%.c=$(BUILD)/obj/gen/%.o) \
             $(filter-out $(BUILD)/obj/impl/testing/% $(BUILD)/obj/impl/cli/%,$(call objects,impl/*/*.c))
 CLI_OBJ  := $(call objects,impl/cli/*.c)
 SIM_OBJ  := $(call objects,sim/*/*.c)
-CONF_OBJ := $(call objects,conformance/*.c conformance/cases/*.c)
+CONF_OBJ := $(call objects,conformance/*.c conformance/cases/*.c conformance/mutants/*.c)
 EVAL_OBJ := $(call objects,wireevaluator/*.c)
 TESTING  := $(BUILD)/libzrpc-testing.a
 LIB_A    := $(BUILD)/libzrpc.a
@@ -104,6 +105,15 @@ endif
 $(BUILD)/gen/%.pb-c.c $(BUILD)/gen/%.pb-c.h &: proto/%.proto | $(SETUP)
 	$(call say,PROTOC,$<)
 	$(Q)mkdir -p $(BUILD)/gen && protoc-c --c_out=$(BUILD)/gen -Iproto -I/usr/include $<
+
+$(BUILD)/gen/requirements.inc: proto/SPEC.md scripts/gen-requirements
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D) && ./scripts/gen-requirements $< >$@.new && mv $@.new $@
+
+# A file as a C string.
+$(BUILD)/gen/html/%.inc: conformance/html/%
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D) && sed 's/[\\"]/\\&/g; s/.*/"&\\n"/' $< >$@
 
 $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/.flags
 	$(call say,CC,$@)
