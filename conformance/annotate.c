@@ -72,10 +72,12 @@ static void enter(struct zrpc_annotator *a, enum zrpc_annotate_phase phase)
     begin_unit(a, first_want[phase]);
 }
 
-void zrpc_annotator_init(struct zrpc_annotator *a, struct zrpc_trace *trace, struct zrpc_annotate_shared *shared,
-                         unsigned conn, enum zrpc_trace_kind kind, bool active)
+void zrpc_annotator_init(struct zrpc_annotator *a, struct zrpc_trace *trace,
+                         struct zrpc_annotate_shared *shared, unsigned conn, enum zrpc_trace_kind kind,
+                         bool active)
 {
-    *a = (struct zrpc_annotator){.trace = trace, .shared = shared, .conn = conn, .kind = kind, .active = active};
+    *a = (struct zrpc_annotator){
+        .trace = trace, .shared = shared, .conn = conn, .kind = kind, .active = active};
     enter(a, ZRPC_ANNOTATE_BANNER);
 }
 
@@ -85,10 +87,14 @@ void zrpc_annotator_dispose(struct zrpc_annotator *a)
     zrpc_buf_dispose(&a->message);
 }
 
-static void emit(struct zrpc_annotator *a, zrpc_time now, const char *text, const char *detail, uint64_t bytes,
-                 uint32_t fold)
+static void emit(struct zrpc_annotator *a, zrpc_time now, const char *text, const char *detail,
+                 uint64_t bytes, uint32_t fold)
 {
-    struct zrpc_trace_event ev = {.kind = a->kind, .conn = a->conn, .bytes = bytes, .fold = fold, .text = text,
+    struct zrpc_trace_event ev = {.kind = a->kind,
+                                  .conn = a->conn,
+                                  .bytes = bytes,
+                                  .fold = fold,
+                                  .text = text,
                                   .detail = detail == NULL || *detail == '\0' ? NULL : detail};
 
     zrpc_trace_add(a->trace, now, &ev);
@@ -191,7 +197,8 @@ static void collect_message(struct zrpc_annotator *a, uint32_t type, struct zrpc
     }
     a->message_frames++;
     room = MESSAGE_KEPT - a->message.len;
-    (void)zrpc_buf_append(&a->message, zrpc_view(payload.data, payload.len < room ? payload.len : room), NULL);
+    (void)zrpc_buf_append(&a->message, zrpc_view(payload.data, payload.len < room ? payload.len : room),
+                          NULL);
 }
 
 static void frame_complete(struct zrpc_annotator *a, zrpc_time now)
@@ -241,7 +248,8 @@ void zrpc_annotate(struct zrpc_annotator *a, zrpc_time now, struct zrpc_view byt
     if (a->phase == ZRPC_ANNOTATE_FRAMES && a->shared->raw)
         enter(a, ZRPC_ANNOTATE_RAW);
     while (bytes.len > 0) {
-        part = zrpc_view_take(&bytes, bytes.len < a->want - a->seen ? bytes.len : (size_t)(a->want - a->seen));
+        part =
+            zrpc_view_take(&bytes, bytes.len < a->want - a->seen ? bytes.len : (size_t)(a->want - a->seen));
         room = UNIT_KEPT > a->unit.len ? UNIT_KEPT - a->unit.len : 0;
         (void)zrpc_buf_append(&a->unit, zrpc_view(part.data, part.len < room ? part.len : room), NULL);
         a->pieces += !counted || a->seen == 0;
@@ -262,8 +270,8 @@ static void flush_frame(struct zrpc_annotator *a, struct zrpc_buf *text)
         return;
     }
     frame = zrpc_frame_decode(zrpc_buf_view(&a->unit).data);
-    zrpc_text_add(text, "%s of %u bytes, %llu of them so far", zrpc_annotate_type(frame.type, name), frame.length,
-                  (unsigned long long)(a->seen - ZRPC_FRAME_HEADER_LEN));
+    zrpc_text_add(text, "%s of %u bytes, %llu of them so far", zrpc_annotate_type(frame.type, name),
+                  frame.length, (unsigned long long)(a->seen - ZRPC_FRAME_HEADER_LEN));
 }
 
 void zrpc_annotate_flush(struct zrpc_annotator *a, zrpc_time now)

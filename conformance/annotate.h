@@ -1,7 +1,7 @@
 /*
- * Annotating: turns the bytes of a connection into trace events with names: banner, label, frames, and the text
- * of the protocol buffers in them. It explains and never judges: whatever it does not understand is shown as
- * bytes.
+ * Annotating: turns the bytes of a connection into trace events with names: banner, label, frames, and the
+ * text of the protocol buffers in them. It explains and never judges: whatever it does not understand is
+ * shown as bytes.
  *
  * One annotator per direction; the two of a connection share what each learns from the other's.
  */
@@ -41,8 +41,9 @@ struct zrpc_annotator {
     struct zrpc_buf message; /* its first bytes */
 };
 
-void zrpc_annotator_init(struct zrpc_annotator *a, struct zrpc_trace *trace, struct zrpc_annotate_shared *shared,
-                         unsigned conn, enum zrpc_trace_kind kind, bool active);
+void zrpc_annotator_init(struct zrpc_annotator *a, struct zrpc_trace *trace,
+                         struct zrpc_annotate_shared *shared, unsigned conn, enum zrpc_trace_kind kind,
+                         bool active);
 void zrpc_annotator_dispose(struct zrpc_annotator *a);
 /* The bytes of one write or read. */
 void zrpc_annotate(struct zrpc_annotator *a, zrpc_time now, struct zrpc_view bytes);

@@ -22,7 +22,8 @@ static bool id_is_wellformed(const struct zrpc_area *area, const char *id)
     return true;
 }
 
-static int check_requirements(const struct zrpc_area *area, const struct zrpc_case *tc, struct zrpc_error *err)
+static int check_requirements(const struct zrpc_area *area, const struct zrpc_case *tc,
+                              struct zrpc_error *err)
 {
     const struct zrpc_requirement *r;
 
@@ -34,8 +35,8 @@ static int check_requirements(const struct zrpc_area *area, const struct zrpc_ca
             return zrpc_fail(err, ZRPC_ERR_USAGE, "case %s: the specification has no requirement %s", tc->id,
                              tc->requirements[i]);
         if (!zrpc_requirement_obliges(r, area->role))
-            return zrpc_fail(err, ZRPC_ERR_USAGE, "case %s: %s obliges \"%s\", which a %s is not", tc->id, r->id,
-                             r->who, zrpc_role_name(area->role));
+            return zrpc_fail(err, ZRPC_ERR_USAGE, "case %s: %s obliges \"%s\", which a %s is not", tc->id,
+                             r->id, r->who, zrpc_role_name(area->role));
         if (i == 0 && zrpc_requirement_level(r) != tc->level)
             return zrpc_fail(err, ZRPC_ERR_USAGE, "case %s: its level is %s, but %s says %s", tc->id,
                              zrpc_level_name(tc->level), r->id, r->level);
@@ -46,8 +47,8 @@ static int check_requirements(const struct zrpc_area *area, const struct zrpc_ca
 static int check_case(const struct zrpc_area *area, const struct zrpc_case *tc, struct zrpc_error *err)
 {
     if (tc->id == NULL || !id_is_wellformed(area, tc->id))
-        return zrpc_fail(err, ZRPC_ERR_USAGE, "area %s: case id \"%s\", expected %s.name-in-lower-case", area->name,
-                         tc->id == NULL ? "" : tc->id, area->name);
+        return zrpc_fail(err, ZRPC_ERR_USAGE, "area %s: case id \"%s\", expected %s.name-in-lower-case",
+                         area->name, tc->id == NULL ? "" : tc->id, area->name);
     if (tc->title == NULL || tc->title[0] == '\0')
         return zrpc_fail(err, ZRPC_ERR_USAGE, "case %s: no title", tc->id);
     if (tc->legal == NULL || tc->legal[0] == '\0')
@@ -105,10 +106,12 @@ static bool in_globs(const struct zrpc_selection *sel, const char *id)
     return sel->n_globs == 0;
 }
 
-static bool is_selected(const struct zrpc_selection *sel, const struct zrpc_area *area, const struct zrpc_case *tc)
+static bool is_selected(const struct zrpc_selection *sel, const struct zrpc_area *area,
+                        const struct zrpc_case *tc)
 {
-    return area->role == sel->role && tc->level <= sel->weakest && !(sel->no_slow && tc->flags & ZRPC_CASE_SLOW) &&
-           in_areas(sel, area->name) && in_globs(sel, tc->id);
+    return area->role == sel->role && tc->level <= sel->weakest &&
+           !(sel->no_slow && tc->flags & ZRPC_CASE_SLOW) && in_areas(sel, area->name) &&
+           in_globs(sel, tc->id);
 }
 
 /* A pattern that can never select anything is a typing mistake. */

@@ -1,6 +1,6 @@
 /*
- * Cases: const data, grouped by area. An area is one file conformance/cases/AREA.c and one row of the table in
- * conformance/cases/cases.c.
+ * Cases: const data, grouped by area. An area is one file conformance/cases/AREA.c and one row of the table
+ * in conformance/cases/cases.c.
  *
  * A case's id is permanent: it is never positional, never changed and never used again. It is AREA.NAME.
  */
@@ -15,7 +15,8 @@ struct zrpc_run;
 enum zrpc_channel { ZRPC_CHANNEL_DATA, ZRPC_CHANNEL_CONTROL };
 
 enum zrpc_case_flags {
-    ZRPC_CASE_SLOW = 1 << 0,    /* waits for a deadline of the target; runs at the same time as other slow ones */
+    ZRPC_CASE_SLOW =
+        1 << 0, /* waits for a deadline of the target; runs at the same time as other slow ones */
     ZRPC_CASE_HOSTILE = 1 << 1, /* may kill the target: it is asked afterwards whether it lives */
     ZRPC_CASE_TCP = 1 << 2,     /* needs a TCP connection (resets, socket buffers) */
 };
@@ -53,8 +54,8 @@ extern const struct zrpc_case_table zrpc_cases;
 /* "data", "control". */
 const char *zrpc_channel_name(enum zrpc_channel channel);
 
-/* Checks the whole table: ids are AREA.NAME and unique; each case has a title, its legal outcomes, a budget, a
- * function, and requirements that exist, oblige the area's role, and whose first is as strict as the case.
+/* Checks the whole table: ids are AREA.NAME and unique; each case has a title, its legal outcomes, a budget,
+ * a function, and requirements that exist, oblige the area's role, and whose first is as strict as the case.
  * ZRPC_ERR_USAGE names the first mistake. */
 int zrpc_case_table_check(const struct zrpc_case_table *table, struct zrpc_error *err);
 

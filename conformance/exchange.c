@@ -119,7 +119,8 @@ static void add_legal(struct zrpc_buf *text, unsigned legal, zrpc_time within)
     }
 }
 
-static void fail_seen(struct zrpc_peer *p, const char *expected, const char *where, const struct zrpc_seen *seen)
+static void fail_seen(struct zrpc_peer *p, const char *expected, const char *where,
+                      const struct zrpc_seen *seen)
 {
     struct zrpc_buf got = {0};
 
@@ -140,9 +141,10 @@ static bool see_message(struct zrpc_peer *p, uint32_t type, zrpc_time deadline, 
             return true;
         if (seen->frame.type != type)
             return false;
-        if (content->len + seen->payload.len > MESSAGE_MAX || zrpc_buf_append(content, seen->payload, NULL) < 0) {
-            zrpc_run_fail(p->run, "a message within the protocol's limits", "a message of type %u above %u bytes",
-                          type, MESSAGE_MAX);
+        if (content->len + seen->payload.len > MESSAGE_MAX ||
+            zrpc_buf_append(content, seen->payload, NULL) < 0) {
+            zrpc_run_fail(p->run, "a message within the protocol's limits",
+                          "a message of type %u above %u bytes", type, MESSAGE_MAX);
             return false;
         }
     }
@@ -162,14 +164,18 @@ static unsigned header_outcome(struct zrpc_peer *p, struct zrpc_view header)
 
     if (zrpc_view_equal(header, zrpc_view_of(ok_header)))
         outcome = ZRPC_OUT_ANSWER;
-    else if (header.len >= sizeof error_header - 1 && memcmp(header.data, error_header, sizeof error_header - 1) == 0)
+    else if (header.len >= sizeof error_header - 1 &&
+             memcmp(header.data, error_header, sizeof error_header - 1) == 0)
         outcome = ZRPC_OUT_REFUSAL;
     if (outcome == 0) {
         zrpc_text_add_bytes(&got, header, header.len, 120);
-        zrpc_run_violation(p->run, "ZR-REQ-009", "a response header of exactly \"HANDLER OK\\n\", or one that begins with \"HANDLER ERROR:\\n\"",
-                           "%s", zrpc_text_str(&got));
+        zrpc_run_violation(
+            p->run, "ZR-REQ-009",
+            "a response header of exactly \"HANDLER OK\\n\", or one that begins with \"HANDLER ERROR:\\n\"",
+            "%s", zrpc_text_str(&got));
     } else if (outcome == ZRPC_OUT_REFUSAL && header.len > 32768) {
-        zrpc_run_violation(p->run, "ZR-REQ-012", "a response header of at most 32768 bytes", "%zu bytes", header.len);
+        zrpc_run_violation(p->run, "ZR-REQ-012", "a response header of at most 32768 bytes", "%zu bytes",
+                           header.len);
     }
     zrpc_buf_dispose(&got);
     return outcome;
@@ -239,19 +245,22 @@ static const ProtobufCMessage *decode_body(struct zrpc_peer *p, const ProtobufCM
     return NULL;
 }
 
-const ProtobufCMessage *zrpc_expect_response(struct zrpc_peer *p, const ProtobufCMessageDescriptor *descriptor)
+const ProtobufCMessage *zrpc_expect_response(struct zrpc_peer *p,
+                                             const ProtobufCMessageDescriptor *descriptor, zrpc_time within)
 {
-    zrpc_expect_answer(p);
+    zrpc_expect(p, ZRPC_OUT_ANSWER, within);
     return decode_body(p, descriptor);
 }
 
 void zrpc_expect_pong(struct zrpc_peer *p, const char *text)
 {
-    const Zrpc__Pb__PingRes *res = (const void *)zrpc_expect_response(p, &zrpc__pb__ping_res__descriptor);
+    const zrpc_time prompt = zrpc_run_timing(p->run)->prompt;
+    const Zrpc__Pb__PingRes *res =
+        (const void *)zrpc_expect_response(p, &zrpc__pb__ping_res__descriptor, prompt);
 
     if (res != NULL && strcmp(res->echo, text) != 0)
-        zrpc_run_fail(p->run, "the ping's message as its echo", "an echo of %zu bytes that differs from the %zu sent",
-                      strlen(res->echo), strlen(text));
+        zrpc_run_fail(p->run, "the ping's message as its echo",
+                      "an echo of %zu bytes that differs from the %zu sent", strlen(res->echo), strlen(text));
 }
 
 void zrpc_expect_closed(struct zrpc_peer *p, zrpc_time not_before, zrpc_time within)

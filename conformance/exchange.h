@@ -1,8 +1,8 @@
 /*
  * Exchange: data requests from the client's side, and what is expected of their answers.
  *
- * Expectations name every legal outcome; anything else decides the run. Silence is one of the things that come
- * instead, and after it the runner asks on a fresh connection whether the target lives at all.
+ * Expectations name every legal outcome; anything else decides the run. Silence is one of the things that
+ * come instead, and after it the runner asks on a fresh connection whether the target lives at all.
  */
 #ifndef ZRPC_CONFORMANCE_EXCHANGE_H
 #define ZRPC_CONFORMANCE_EXCHANGE_H
@@ -13,7 +13,7 @@
 enum zrpc_outcome {
     ZRPC_OUT_ANSWER = 1 << 0,  /* HANDLER OK and a response */
     ZRPC_OUT_REFUSAL = 1 << 1, /* HANDLER ERROR and a text */
-    ZRPC_OUT_CLOSED = 1 << 2,  /* the end of the byte stream or a reset, with or without an RST frame before */
+    ZRPC_OUT_CLOSED = 1 << 2, /* the end of the byte stream or a reset, with or without an RST frame before */
 };
 
 struct zrpc_answer {
@@ -48,15 +48,17 @@ const struct zrpc_answer *zrpc_expect(struct zrpc_peer *p, unsigned legal, zrpc_
 const struct zrpc_answer *zrpc_expect_answer(struct zrpc_peer *p);
 /* The ping's answer, promptly, and the text in it. */
 void zrpc_expect_pong(struct zrpc_peer *p, const char *text);
-/* The response decoded, owned by the run; NULL when the run is decided. */
-const ProtobufCMessage *zrpc_expect_response(struct zrpc_peer *p, const ProtobufCMessageDescriptor *descriptor);
+/* An answer, its response decoded; owned by the run, NULL when the run is decided. */
+const ProtobufCMessage *zrpc_expect_response(struct zrpc_peer *p,
+                                             const ProtobufCMessageDescriptor *descriptor, zrpc_time within);
 /* Nothing but heartbeats and then the end, not before and not later than these times from now. */
 void zrpc_expect_closed(struct zrpc_peer *p, zrpc_time not_before, zrpc_time within);
 /* An RST frame and then the end of the byte stream, without a reset. */
 void zrpc_expect_shutdown(struct zrpc_peer *p, zrpc_time within);
 /* The target serves a fresh connection: banner and ping, each promptly. */
 void zrpc_expect_service(struct zrpc_run *run);
-/* Never more than the heartbeat interval and its slack passed between two frames; for peers that keep reading. */
+/* Never more than the heartbeat interval and its slack passed between two frames; for peers that keep
+ * reading. */
 void zrpc_expect_steady_frames(struct zrpc_peer *p);
 /* Reads for that long; nothing but heartbeats may come. */
 void zrpc_expect_heartbeats_only(struct zrpc_peer *p, zrpc_time duration);
@@ -75,13 +77,13 @@ struct zrpc_stream_seen {
     uint64_t bytes;
     unsigned frames;
     bool one_byte_frame;
-    char sha256[65];        /* hex */
-    char error[200];        /* of the source, cut */
-    struct zrpc_seen last;  /* without payload */
+    char sha256[65];       /* hex */
+    char error[200];       /* of the source, cut */
+    struct zrpc_seen last; /* without payload */
 };
 
-/* Reads a stream of that type to its end, while each frame of content comes within `patience` of the one before.
- * Judges only what is never legal. *keep gets the content; NULL: it is not kept. */
+/* Reads a stream of that type to its end, while each frame of content comes within `patience` of the one
+ * before. Judges only what is never legal. *keep gets the content; NULL: it is not kept. */
 void zrpc_see_stream(struct zrpc_peer *p, uint32_t type, zrpc_time patience, struct zrpc_stream_seen *out,
                      struct zrpc_buf *keep);
 /* The stream is complete. */

@@ -41,10 +41,11 @@ static void take_end(struct stream_reader *r)
         return;
     snprintf(r->out->error, sizeof r->out->error, "%.*s", (int)shown.len, (const char *)shown.data);
     if (error.len == 0)
-        zrpc_run_violation(r->p->run, "ZR-STREAM-004", "an error text that is not empty", "an empty error trailer");
+        zrpc_run_violation(r->p->run, "ZR-STREAM-004", "an error text that is not empty",
+                           "an empty error trailer");
     else if (!zrpc_utf8_valid(error))
-        zrpc_run_violation(r->p->run, "ZR-STREAM-005", "an error text in UTF-8", "%zu bytes that are not UTF-8",
-                           error.len);
+        zrpc_run_violation(r->p->run, "ZR-STREAM-005", "an error text in UTF-8",
+                           "%zu bytes that are not UTF-8", error.len);
 }
 
 /* True while the stream goes on. */

@@ -26,10 +26,11 @@ static bool matches_a_case(const struct zrpc_case_table *table, const char *glob
     return false;
 }
 
-static int add_row(struct zrpc_expectations *x, bool strict, const char *glob, const char *reason, unsigned line,
-                   struct zrpc_error *err)
+static int add_row(struct zrpc_expectations *x, bool strict, const char *glob, const char *reason,
+                   unsigned line, struct zrpc_error *err)
 {
-    struct zrpc_expectation row = {.strict = strict, .line = line, .glob = strdup(glob), .reason = strdup(reason)};
+    struct zrpc_expectation row = {
+        .strict = strict, .line = line, .glob = strdup(glob), .reason = strdup(reason)};
     struct zrpc_expectation *rows = realloc(x->rows, (x->n + 1) * sizeof *rows);
 
     if (rows != NULL)
@@ -57,7 +58,8 @@ static int parse_line(struct zrpc_expectations *x, char *line, const char *name,
         return 0;
     word = strsep(&rest, blank);
     if (strcmp(word, "xfail") != 0 && strcmp(word, "may-fail") != 0)
-        return zrpc_fail(err, ZRPC_ERR_USAGE, "%s:%u: \"%s\", expected xfail or may-fail", name, number, word);
+        return zrpc_fail(err, ZRPC_ERR_USAGE, "%s:%u: \"%s\", expected xfail or may-fail", name, number,
+                         word);
     if (rest != NULL)
         rest += strspn(rest, blank);
     glob = strsep(&rest, blank);
@@ -100,8 +102,8 @@ int zrpc_expectations_load(struct zrpc_expectations *x, const char *path, const 
     return rc;
 }
 
-enum zrpc_verdict zrpc_expectations_apply(const struct zrpc_expectations *x, const char *id, enum zrpc_verdict v,
-                                          const char **reason)
+enum zrpc_verdict zrpc_expectations_apply(const struct zrpc_expectations *x, const char *id,
+                                          enum zrpc_verdict v, const char **reason)
 {
     const struct zrpc_expectation *row = NULL;
 

@@ -1,12 +1,13 @@
 /*
- * Expectation files: the known shortcomings of an implementation, so that a run of the suite reports news only.
+ * Expectation files: the known shortcomings of an implementation, so that a run of the suite reports news
+ * only.
  *
  *     # lines: WORD CASE-GLOB REASON...
  *     xfail    frame.one-byte-payload   panics on it
  *     may-fail concurrency.*            slow machine
  *
- * xfail: anything but PASS (and SKIP) becomes XFAIL, and PASS becomes XPASS, which spoils the run: the line is
- * out of date. may-fail: the same, but PASS stays PASS. The last line that matches a case counts.
+ * xfail: anything but PASS (and SKIP) becomes XFAIL, and PASS becomes XPASS, which spoils the run: the line
+ * is out of date. may-fail: the same, but PASS stays PASS. The last line that matches a case counts.
  */
 #ifndef ZRPC_CONFORMANCE_EXPECTATIONS_H
 #define ZRPC_CONFORMANCE_EXPECTATIONS_H
@@ -35,7 +36,7 @@ int zrpc_expectations_load(struct zrpc_expectations *x, const char *path, const 
                            struct zrpc_error *err);
 
 /* The verdict after expectations; *reason is the line's, or NULL where none changed it. */
-enum zrpc_verdict zrpc_expectations_apply(const struct zrpc_expectations *x, const char *id, enum zrpc_verdict v,
-                                          const char **reason);
+enum zrpc_verdict zrpc_expectations_apply(const struct zrpc_expectations *x, const char *id,
+                                          enum zrpc_verdict v, const char **reason);
 
 #endif

@@ -10,8 +10,8 @@
 
 const char *zrpc_greeting_plain(unsigned version, char out[static ZRPC_GREETING_MAX])
 {
-    snprintf(out, ZRPC_GREETING_MAX, "%010d ZREPL_ZFS_REPLICATION PROTOVERSION=%04u EXTENSIONS=0000\n", FIXED_LEN,
-             version % 10000);
+    snprintf(out, ZRPC_GREETING_MAX, "%010d ZREPL_ZFS_REPLICATION PROTOVERSION=%04u EXTENSIONS=0000\n",
+             FIXED_LEN, version % 10000);
     return out;
 }
 
@@ -62,7 +62,8 @@ const char *zrpc_greeting_flaw(struct zrpc_view banner, unsigned version, const 
     if (length < 0 || !take_text(&v, " "))
         return flaw("ZR-HS-002", "it does not begin with 10 digits and a space", requirement);
     if ((size_t)length != v.len)
-        return flaw("ZR-HS-002", "its declared length is not the number of bytes after the space", requirement);
+        return flaw("ZR-HS-002", "its declared length is not the number of bytes after the space",
+                    requirement);
     if (!take_text(&v, "ZREPL_ZFS_REPLICATION PROTOVERSION="))
         return flaw("ZR-HS-001", "ZREPL_ZFS_REPLICATION PROTOVERSION= is missing", requirement);
     if (take_digits(&v, 4) != (long)version)
@@ -97,7 +98,8 @@ static enum zrpc_seen_kind take(struct zrpc_peer *p, size_t n, zrpc_time deadlin
 
 static void expect_banner(struct zrpc_peer *p, zrpc_time within, bool may_end)
 {
-    const char *expected = may_end ? "the target's banner, or the end of the connection" : "the target's banner";
+    const char *expected =
+        may_end ? "the target's banner, or the end of the connection" : "the target's banner";
     zrpc_time deadline = zrpc_now() + within;
     const char *what, *requirement = NULL;
     struct zrpc_seen seen = {0};

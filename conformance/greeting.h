@@ -18,7 +18,8 @@ const char *zrpc_greeting_flaw(struct zrpc_view banner, unsigned version, const 
 
 /* The target's banner, whole and valid, within that time: kept in p->banner. */
 void zrpc_expect_banner(struct zrpc_peer *p, zrpc_time within);
-/* The same, or the end of the connection before it is whole: a target that refuses ours may reset its own away. */
+/* The same, or the end of the connection before it is whole: a target that refuses ours may reset its own
+ * away. */
 void zrpc_expect_banner_or_end(struct zrpc_peer *p, zrpc_time within);
 
 #endif

@@ -68,7 +68,8 @@ static size_t element_size(ProtobufCType type)
     }
 }
 
-static void add_repeated(struct zrpc_buf *text, const ProtobufCFieldDescriptor *field, const char *items, size_t n)
+static void add_repeated(struct zrpc_buf *text, const ProtobufCFieldDescriptor *field, const char *items,
+                         size_t n)
 {
     zrpc_text_add(text, "[");
     for (size_t i = 0; i < n && i < ITEMS_SHOWN; i++) {

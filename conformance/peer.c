@@ -75,7 +75,8 @@ static void attach(struct zrpc_peer *p, struct zrpc_wire *wire)
         zrpc_run_inconclusive(p->run, "%s", err.text);
         return;
     }
-    /* Pieces must leave as they are written. Fails where the wire is no TCP socket, which then does so anyway. */
+    /* Pieces must leave as they are written. Fails where the wire is no TCP socket, which then does so
+     * anyway. */
     (void)setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     pthread_mutex_lock(&p->run->lock);
     p->conn = conn;

@@ -1,10 +1,12 @@
 /*
- * Peer: the suite's own end of a connection. Blocking, and free to misbehave: it sends any bytes, in any pieces,
- * at any time, and ends a connection in every way there is. What it sends and sees is recorded in the run's trace.
+ * Peer: the suite's own end of a connection. Blocking, and free to misbehave: it sends any bytes, in any
+ * pieces, at any time, and ends a connection in every way there is. What it sends and sees is recorded in the
+ * run's trace.
  *
- * A peer belongs to its run, which ends and frees it. It is used by one thread at a time. Sending never judges:
- * a write that fails is recorded, later writes are not tried, and what the target says shows in what is seen.
- * Functions that make a peer never return NULL; without a connection the run is decided and the peer does nothing.
+ * A peer belongs to its run, which ends and frees it. It is used by one thread at a time. Sending never
+ * judges: a write that fails is recorded, later writes are not tried, and what the target says shows in what
+ * is seen. Functions that make a peer never return NULL; without a connection the run is decided and the peer
+ * does nothing.
  */
 #ifndef ZRPC_CONFORMANCE_PEER_H
 #define ZRPC_CONFORMANCE_PEER_H
@@ -15,7 +17,9 @@
 #include "zrpc/timeoutconn.h"
 #include "zrpc/transportmux.h"
 
-#define ZRPC_PEER_PAYLOAD_KEPT (1u << 20) /* bytes of a payload that are kept: above what a frame may hold */
+#define ZRPC_PEER_PAYLOAD_KEPT                                                  \
+    (1u << 20) /* bytes of a payload that are kept: above what a frame may hold \
+                */
 
 enum zrpc_seen_kind {
     ZRPC_SEEN_FRAME,
@@ -36,8 +40,8 @@ struct zrpc_answer;
 
 struct zrpc_peer {
     struct zrpc_run *run;
-    struct zrpc_peer *next; /* of the run's */
-    unsigned number;        /* in traces: #1, #2, ... */
+    struct zrpc_peer *next;        /* of the run's */
+    unsigned number;               /* in traces: #1, #2, ... */
     struct zrpc_timeoutconn *conn; /* NULL: not connected, or ended */
     int fd;                        /* of the wire, for socket options; -1 */
     struct zrpc_annotate_shared shared;
@@ -51,15 +55,15 @@ struct zrpc_peer {
     /* writing */
     bool write_failed; /* later writes do nothing */
     bool write_closed;
-    bool framing;     /* frames may be sent: the label is out */
-    bool inside;      /* a frame is under way: no heartbeat can be sent */
-    bool quiet;       /* sends no heartbeats of its own */
+    bool framing; /* frames may be sent: the label is out */
+    bool inside;  /* a frame is under way: no heartbeat can be sent */
+    bool quiet;   /* sends no heartbeats of its own */
     zrpc_time last_sent;
     zrpc_time heartbeat_every;
     zrpc_time write_timeout;
     uint64_t bytes_sent, bytes_received, heartbeats_seen;
     zrpc_time last_seen, longest_gap; /* of frames, from the label on; true while somebody keeps reading */
-    struct zrpc_answer *answer; /* see exchange.h */
+    struct zrpc_answer *answer;       /* see exchange.h */
 };
 
 /*
@@ -102,22 +106,26 @@ void zrpc_peer_idle(struct zrpc_peer *p, zrpc_time duration);
  * Ending
  */
 void zrpc_peer_half_close(struct zrpc_peer *p);
-void zrpc_peer_drop(struct zrpc_peer *p);     /* close(2), whatever is unread */
-void zrpc_peer_reset(struct zrpc_peer *p);    /* a TCP reset */
-void zrpc_peer_shutdown(struct zrpc_peer *p); /* RST frame, half-close, drain for as long as "promptly", close */
+void zrpc_peer_drop(struct zrpc_peer *p);  /* close(2), whatever is unread */
+void zrpc_peer_reset(struct zrpc_peer *p); /* a TCP reset */
+void zrpc_peer_shutdown(
+    struct zrpc_peer *p); /* RST frame, half-close, drain for as long as "promptly", close */
 
 /*
  * Seeing. While it waits the peer heartbeats by itself, unless it is `quiet` or inside a frame.
  */
-/* Bytes as they come, for what is no frame: SEEN_FRAME here means that *bytes (until the next call) arrived. */
-enum zrpc_seen_kind zrpc_peer_see_bytes(struct zrpc_peer *p, zrpc_time deadline, size_t max, struct zrpc_view *bytes);
+/* Bytes as they come, for what is no frame: SEEN_FRAME here means that *bytes (until the next call) arrived.
+ */
+enum zrpc_seen_kind zrpc_peer_see_bytes(struct zrpc_peer *p, zrpc_time deadline, size_t max,
+                                        struct zrpc_view *bytes);
 /* The next frame, heartbeats included. A frame that no peer may ever send is a violation in every case. */
 enum zrpc_seen_kind zrpc_peer_see(struct zrpc_peer *p, zrpc_time deadline, struct zrpc_seen *seen);
 /* The next frame that is no heartbeat. */
 enum zrpc_seen_kind zrpc_peer_see_other(struct zrpc_peer *p, zrpc_time deadline, struct zrpc_seen *seen);
 /* Whether a frame that is no heartbeat, or an end, is there already. It stays unread. */
 bool zrpc_peer_has_other(struct zrpc_peer *p);
-/* From an RST frame in *seen on: reads to the end of the byte stream or a reset. Other things stay as seen. */
+/* From an RST frame in *seen on: reads to the end of the byte stream or a reset. Other things stay as seen.
+ */
 void zrpc_peer_see_end(struct zrpc_peer *p, zrpc_time deadline, struct zrpc_seen *seen);
 /* "an end of stream frame", "the end of the connection", "silence", ... for stories. */
 void zrpc_seen_add(struct zrpc_buf *text, const struct zrpc_seen *seen);

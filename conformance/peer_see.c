@@ -125,8 +125,8 @@ static void judge_header(struct zrpc_peer *p, struct zrpc_frame frame)
         zrpc_run_violation(p->run, "ZR-FRAME-004", "RST, heartbeat and end frames have no payload",
                            "%s with a length of %u", name, frame.length);
     else if (frame.length > 1u << 19)
-        zrpc_run_violation(p->run, "ZR-FRAME-009", "payloads of at most 524288 bytes", "%s with a length of %u", name,
-                           frame.length);
+        zrpc_run_violation(p->run, "ZR-FRAME-009", "payloads of at most 524288 bytes",
+                           "%s with a length of %u", name, frame.length);
 }
 
 /* A payload of at most 2^19 bytes, into p->payload. */
@@ -217,7 +217,8 @@ void zrpc_seen_add(struct zrpc_buf *text, const struct zrpc_seen *seen)
         zrpc_text_add(text, "%s", names[seen->kind]);
         return;
     }
-    zrpc_text_add(text, "a frame (%s) of %u bytes", zrpc_annotate_type(seen->frame.type, name), seen->frame.length);
+    zrpc_text_add(text, "a frame (%s) of %u bytes", zrpc_annotate_type(seen->frame.type, name),
+                  seen->frame.length);
     if (seen->payload.len > 0) {
         zrpc_text_add(text, ": ");
         zrpc_text_add_bytes(text, seen->payload, seen->payload.len, 80);

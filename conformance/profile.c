@@ -7,10 +7,20 @@
 #include "conformance/file.h"
 #include "conformance/text.h"
 
-/* What the reference server offers with its demo pool. */
+/* What `zrpc serve --role both --pool demo` offers. */
 static const char reference_profile[] =
     "send:\n"
-    "  full: {filesystem: demo/data, to: '@1'}\n";
+    "  full: {filesystem: demo/medium, to: '@1'}\n"
+    "  increment: {filesystem: demo/medium, from: '@1', to: '@2'}\n"
+    "  large: {filesystem: demo/large, to: '@1'}\n"
+    "  failing: {filesystem: demo/fault/send, to: '@1'}\n"
+    "  stalling: {filesystem: demo/fault/slow, to: '@1', pause: 15s}\n"
+    "  refused: {filesystem: demo/private, to: '@1'}\n"
+    "receive:\n"
+    "  accepted: {filesystem: pushed/%, content: sent, to: '@1'}\n"
+    "  refused: {filesystem: pushed/demo/fault/open, content: sent}\n"
+    "  failing: {filesystem: pushed/%/demo/fault/recv, content: sent}\n"
+    "  stalling: {filesystem: pushed/%/demo/fault/slow, content: sent, pause: 15s}\n";
 
 struct reader {
     struct zrpc_profile *profile;
@@ -57,7 +67,8 @@ static int each_pair(struct reader *r, yaml_node_t *map, read_pair *fn, void *ct
 
     if (map->type != YAML_MAPPING_NODE)
         return fail_at(r, map, "expected a mapping", NULL);
-    for (yaml_node_pair_t *p = map->data.mapping.pairs.start; rc == 0 && p < map->data.mapping.pairs.top; p++) {
+    for (yaml_node_pair_t *p = map->data.mapping.pairs.start; rc == 0 && p < map->data.mapping.pairs.top;
+         p++) {
         key = yaml_document_get_node(&r->doc, p->key);
         if (scalar(key) == NULL)
             return fail_at(r, key, "expected a plain key", NULL);
@@ -208,19 +219,23 @@ out:
     return rc;
 }
 
-int zrpc_profile_parse(struct zrpc_profile *p, const char *name, const char *yaml, struct zrpc_error *err)
+int zrpc_profile_add(struct zrpc_profile *p, const char *name, const char *yaml, struct zrpc_error *err)
 {
     struct reader r = {.profile = p, .name = name, .err = err};
-    int rc;
+    int rc = read_document(&r, yaml);
 
+    if (rc < 0)
+        zrpc_profile_dispose(p);
+    return rc;
+}
+
+int zrpc_profile_parse(struct zrpc_profile *p, const char *name, const char *yaml, struct zrpc_error *err)
+{
     *p = (struct zrpc_profile){.protocol_version = 1};
 #define DEFAULT(name, value, meaning) p->timing.name = (value);
     ZRPC_TIMING_MAP(DEFAULT)
 #undef DEFAULT
-    rc = read_document(&r, yaml);
-    if (rc < 0)
-        zrpc_profile_dispose(p);
-    return rc;
+    return zrpc_profile_add(p, name, yaml, err);
 }
 
 int zrpc_profile_init(struct zrpc_profile *p, struct zrpc_error *err)
@@ -282,15 +297,17 @@ void zrpc_profile_print(const struct zrpc_profile *p, struct zrpc_buf *out)
     char duration[ZRPC_DURATION_TEXT_MAX];
 
     zrpc_text_add(out, "protocol_version: %u\ntiming:\n", p->protocol_version);
-#define PRINT(name, value, meaning) \
-    zrpc_text_add(out, "  %-19s %-6s # %s\n", #name ":", zrpc_duration_format(p->timing.name, duration), meaning);
+#define PRINT(name, value, meaning)                                                                      \
+    zrpc_text_add(out, "  %-19s %-6s # %s\n", #name ":", zrpc_duration_format(p->timing.name, duration), \
+                  meaning);
     ZRPC_TIMING_MAP(PRINT)
 #undef PRINT
     for (size_t i = 0; i < ZRPC_OFFER_COUNT; i++) {
         if (strcmp(offers[i].section, section) != 0)
             zrpc_text_add(out, "%s:\n", offers[i].section);
         section = offers[i].section;
-        zrpc_text_add(out, "  # %s\n  %s%s: ", offers[i].meaning, p->offers[i].present ? "" : "# ", offers[i].key);
+        zrpc_text_add(out, "  # %s\n  %s%s: ", offers[i].meaning, p->offers[i].present ? "" : "# ",
+                      offers[i].key);
         if (p->offers[i].present)
             print_offer(&p->offers[i], strcmp(section, "send") == 0, out);
         else

@@ -1,6 +1,7 @@
 /*
- * Target profiles: what the implementation under test offers to be tested with, and its timing. Everything has a
- * default that fits the reference server's demo pool; a YAML file (see conformance/profiles) replaces it.
+ * Target profiles: what the implementation under test offers to be tested with, and its timing. Everything
+ * has a default that fits the reference server's demo pool; a YAML file (see conformance/profiles) replaces
+ * it.
  *
  *     timing: {heartbeat_interval: 5s, ...}
  *     send:
@@ -19,16 +20,16 @@
 #include "zrpc/error.h"
 
 /* X(name, default, meaning) */
-#define ZRPC_TIMING_MAP(X)                                                                              \
-    X(handshake, 10 * ZRPC_SECOND, "the target's deadline for the handshake")                           \
-    X(label, 10 * ZRPC_SECOND, "the target's deadline for the label")                                   \
-    X(heartbeat_interval, 5 * ZRPC_SECOND, "the target heartbeats after that much silence of its own")  \
-    X(heartbeat_slack, 3 * ZRPC_SECOND, "by how much a heartbeat may be late")                          \
-    X(read_timeout, 10 * ZRPC_SECOND, "the target gives up after that much silence of ours")            \
-    X(write_timeout, 10 * ZRPC_SECOND, "the target gives up a write that got nowhere for that long")    \
-    X(shutdown, 10 * ZRPC_SECOND, "the target's deadline for draining")                                 \
-    X(slack, 3 * ZRPC_SECOND, "by how much the effect of a deadline may be late")                       \
-    X(early, 200 * ZRPC_MILLISECOND, "by how much it may be early: two clocks never agree")             \
+#define ZRPC_TIMING_MAP(X)                                                                             \
+    X(handshake, 10 * ZRPC_SECOND, "the target's deadline for the handshake")                          \
+    X(label, 10 * ZRPC_SECOND, "the target's deadline for the label")                                  \
+    X(heartbeat_interval, 5 * ZRPC_SECOND, "the target heartbeats after that much silence of its own") \
+    X(heartbeat_slack, 3 * ZRPC_SECOND, "by how much a heartbeat may be late")                         \
+    X(read_timeout, 10 * ZRPC_SECOND, "the target gives up after that much silence of ours")           \
+    X(write_timeout, 10 * ZRPC_SECOND, "the target gives up a write that got nowhere for that long")   \
+    X(shutdown, 10 * ZRPC_SECOND, "the target's deadline for draining")                                \
+    X(slack, 3 * ZRPC_SECOND, "by how much the effect of a deadline may be late")                      \
+    X(early, 200 * ZRPC_MILLISECOND, "by how much it may be early: two clocks never agree")            \
     X(prompt, 5 * ZRPC_SECOND, "what \"promptly\" means")
 
 struct zrpc_timing {
@@ -38,19 +39,19 @@ struct zrpc_timing {
 };
 
 /* X(id, section, key, meaning) */
-#define ZRPC_OFFER_MAP(X)                                                                                    \
-    X(SEND_FULL, "send", "full", "a full send, of some hundred KiB to a few MiB")                            \
-    X(SEND_INCREMENT, "send", "increment", "an incremental send (with from)")                                \
-    X(SEND_LARGE, "send", "large", "a full send of 32 MiB or more: more than socket buffers hold")           \
-    X(SEND_EMPTY, "send", "empty", "a send whose stream has no bytes")                                       \
-    X(SEND_FAILING, "send", "failing", "a send whose source fails after the answer")                         \
-    X(SEND_STALLING, "send", "stalling", "a send whose source pauses for `pause` and then goes on")          \
-    X(SEND_REFUSED, "send", "refused", "a send that the handler refuses")                                    \
-    X(SEND_VERBOSE, "send", "verbose", "a send refused with a text of more than 32768 bytes")                \
-    X(RECEIVE_ACCEPTED, "receive", "accepted", "a filesystem to receive into, % made unique")                \
-    X(RECEIVE_REFUSED, "receive", "refused", "a filesystem whose receive is refused before the stream")      \
-    X(RECEIVE_FAILING, "receive", "failing", "one whose receive fails in the middle of the stream")          \
-    X(RECEIVE_STALLING, "receive", "stalling", "one whose receive reads nothing for `pause`")
+#define ZRPC_OFFER_MAP(X)                                                                               \
+    X(SEND_FULL, "send", "full", "a full send, of some hundred KiB to a few MiB")                       \
+    X(SEND_INCREMENT, "send", "increment", "an incremental send (with from)")                           \
+    X(SEND_LARGE, "send", "large", "a full send of 32 MiB or more: more than socket buffers hold")      \
+    X(SEND_EMPTY, "send", "empty", "a send whose stream has no bytes")                                  \
+    X(SEND_FAILING, "send", "failing", "a send whose source fails after the answer")                    \
+    X(SEND_STALLING, "send", "stalling", "a send that takes `pause` to answer, or in its stream")       \
+    X(SEND_REFUSED, "send", "refused", "a send that the handler refuses")                               \
+    X(SEND_VERBOSE, "send", "verbose", "a send refused with a text of more than 32768 bytes")           \
+    X(RECEIVE_ACCEPTED, "receive", "accepted", "a filesystem to receive into, % made unique")           \
+    X(RECEIVE_REFUSED, "receive", "refused", "a filesystem whose receive is refused before the stream") \
+    X(RECEIVE_FAILING, "receive", "failing", "one whose receive fails in the middle of the stream")     \
+    X(RECEIVE_STALLING, "receive", "stalling", "one whose receive takes nothing for `pause`")
 
 enum zrpc_offer_id {
 #define ZRPC_OFFER_ENUM(id, section, key, meaning) ZRPC_OFFER_##id,
@@ -68,9 +69,9 @@ struct zrpc_offer {
     bool present;
     char *filesystem;
     char *to, *from; /* with delimiter; `from` may be NULL, and for a receive `to` too: what to send back */
-    uint64_t size;        /* send: bytes of the stream, 0 where not known */
-    char *sha256;         /* send: of the stream, hex, or NULL */
-    zrpc_time pause;      /* stalling */
+    uint64_t size;   /* send: bytes of the stream, 0 where not known */
+    char *sha256;    /* send: of the stream, hex, or NULL */
+    zrpc_time pause; /* stalling */
     enum zrpc_content content; /* receive */
 };
 
@@ -87,8 +88,10 @@ const char *zrpc_offer_meaning(enum zrpc_offer_id id);
 /* The specification's timing and the demo pool of the reference server. */
 int zrpc_profile_init(struct zrpc_profile *p, struct zrpc_error *err);
 void zrpc_profile_dispose(struct zrpc_profile *p);
-/* A profile that says anything under send or receive says all of it; timing not given is the specification's.
- * ZRPC_ERR_USAGE with NAME:LINE for what is not understood. On failure *p is disposed of. */
+/* Reads a file's text over what *p has. ZRPC_ERR_USAGE with NAME:LINE for what is not understood; then *p is
+ * disposed of. */
+int zrpc_profile_add(struct zrpc_profile *p, const char *name, const char *yaml, struct zrpc_error *err);
+/* A profile that offers what the text says and nothing else; timing not given is the specification's. */
 int zrpc_profile_parse(struct zrpc_profile *p, const char *name, const char *yaml, struct zrpc_error *err);
 int zrpc_profile_load(struct zrpc_profile *p, const char *path, struct zrpc_error *err);
 /* Appends the profile as a YAML file that could be read again, each key with its meaning. */

@@ -83,7 +83,8 @@ void zrpc_report_add_trace(struct zrpc_buf *out, const struct zrpc_run *run, con
     add_events(out, &run->trace, 0, zrpc_trace_kept(&run->trace), indent);
 }
 
-void zrpc_report_add_last_events(struct zrpc_buf *out, const struct zrpc_run *run, size_t max, const char *indent)
+void zrpc_report_add_last_events(struct zrpc_buf *out, const struct zrpc_run *run, size_t max,
+                                 const char *indent)
 {
     size_t end = zrpc_trace_kept(&run->trace), first;
 

@@ -1,6 +1,6 @@
 /*
- * Reports of a finished run: TAP, JUnit XML (see conformance/junit.xsd), JSON and one self-contained HTML page, as
- * text; and the console's lines.
+ * Reports of a finished run: TAP, JUnit XML (see conformance/junit.xsd), JSON and one self-contained HTML
+ * page, as text; and the console's lines.
  */
 #ifndef ZRPC_CONFORMANCE_REPORT_H
 #define ZRPC_CONFORMANCE_REPORT_H
@@ -37,7 +37,8 @@ void zrpc_report_add_requirements(struct zrpc_buf *out, const struct zrpc_case *
 /* The trace as lines. */
 void zrpc_report_add_trace(struct zrpc_buf *out, const struct zrpc_run *run, const char *indent);
 /* At most `max` events, those before the verdict. */
-void zrpc_report_add_last_events(struct zrpc_buf *out, const struct zrpc_run *run, size_t max, const char *indent);
+void zrpc_report_add_last_events(struct zrpc_buf *out, const struct zrpc_run *run, size_t max,
+                                 const char *indent);
 /* A sequence diagram of the run. */
 void zrpc_report_add_svg(struct zrpc_buf *out, const struct zrpc_run *run);
 /* "FLAKY (2 of 5)", "SKIP". */

@@ -3,14 +3,13 @@
 #define EVENTS_SHOWN 24 /* of the wire, for a case that failed */
 
 static const char *const colours[ZRPC_VERDICT_COUNT] = {
-    [ZRPC_VERDICT_PASS] = "32",         [ZRPC_VERDICT_FAIL] = "1;31",  [ZRPC_VERDICT_NON_STRICT] = "33",
-    [ZRPC_VERDICT_UNSUPPORTED] = "36",  [ZRPC_VERDICT_INCONCLUSIVE] = "35",
-    [ZRPC_VERDICT_SKIP] = "2",          [ZRPC_VERDICT_XFAIL] = "33",   [ZRPC_VERDICT_XPASS] = "1;31",
-    [ZRPC_VERDICT_FLAKY] = "1;35",
+    [ZRPC_VERDICT_PASS] = "32",        [ZRPC_VERDICT_FAIL] = "1;31",       [ZRPC_VERDICT_NON_STRICT] = "33",
+    [ZRPC_VERDICT_UNSUPPORTED] = "36", [ZRPC_VERDICT_INCONCLUSIVE] = "35", [ZRPC_VERDICT_SKIP] = "2",
+    [ZRPC_VERDICT_XFAIL] = "33",       [ZRPC_VERDICT_XPASS] = "1;31",      [ZRPC_VERDICT_FLAKY] = "1;35",
 };
 
-static void add_coloured(const struct zrpc_console *c, struct zrpc_buf *out, enum zrpc_verdict v, const char *text,
-                         int width)
+static void add_coloured(const struct zrpc_console *c, struct zrpc_buf *out, enum zrpc_verdict v,
+                         const char *text, int width)
 {
     if (c->colours)
         zrpc_text_add(out, "\033[%sm%-*s\033[0m", colours[v], width, text);

@@ -20,10 +20,14 @@ static void add_escaped(struct zrpc_buf *out, const char *before, const char *te
 static const char *verdict_class(enum zrpc_verdict v)
 {
     static const char *const classes[ZRPC_VERDICT_COUNT] = {
-        [ZRPC_VERDICT_PASS] = "pass",         [ZRPC_VERDICT_FAIL] = "fail",
-        [ZRPC_VERDICT_NON_STRICT] = "non-strict", [ZRPC_VERDICT_UNSUPPORTED] = "unsupported",
-        [ZRPC_VERDICT_INCONCLUSIVE] = "inconclusive", [ZRPC_VERDICT_SKIP] = "skip",
-        [ZRPC_VERDICT_XFAIL] = "xfail",       [ZRPC_VERDICT_XPASS] = "xpass",
+        [ZRPC_VERDICT_PASS] = "pass",
+        [ZRPC_VERDICT_FAIL] = "fail",
+        [ZRPC_VERDICT_NON_STRICT] = "non-strict",
+        [ZRPC_VERDICT_UNSUPPORTED] = "unsupported",
+        [ZRPC_VERDICT_INCONCLUSIVE] = "inconclusive",
+        [ZRPC_VERDICT_SKIP] = "skip",
+        [ZRPC_VERDICT_XFAIL] = "xfail",
+        [ZRPC_VERDICT_XPASS] = "xpass",
         [ZRPC_VERDICT_FLAKY] = "flaky",
     };
 
@@ -34,9 +38,11 @@ static void add_head(struct zrpc_buf *out, const struct zrpc_results *results)
 {
     bool good = zrpc_results_good(results);
 
-    zrpc_text_add(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
-                       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-                       "<title>zrpc conformance</title>\n<style>%s</style></head><body>\n<header>\n", style);
+    zrpc_text_add(out,
+                  "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+                  "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+                  "<title>zrpc conformance</title>\n<style>%s</style></head><body>\n<header>\n",
+                  style);
     zrpc_text_add(out, "<h1>zrpc conformance <span class=\"badge %s\">%s</span></h1>\n",
                   good ? "pass" : "fail", good ? "conformant" : "not conformant");
     add_escaped(out, "<p>Target <code>", results->target, "</code>");
@@ -54,15 +60,17 @@ static void add_overview(struct zrpc_buf *out, const struct zrpc_results *result
     zrpc_text_add(out, "<div class=\"strip\">");
     for (enum zrpc_verdict v = 0; v < ZRPC_VERDICT_COUNT; v++)
         if (results->counts[v] > 0)
-            zrpc_text_add(out, "<span class=\"%s\" style=\"flex:%u\" title=\"%u %s\"></span>", verdict_class(v),
-                          results->counts[v], results->counts[v], zrpc_verdict_name(v));
+            zrpc_text_add(out, "<span class=\"%s\" style=\"flex:%u\" title=\"%u %s\"></span>",
+                          verdict_class(v), results->counts[v], results->counts[v], zrpc_verdict_name(v));
     zrpc_text_add(out, "</div>\n<form class=\"filters\">");
     for (enum zrpc_verdict v = 0; v < ZRPC_VERDICT_COUNT; v++)
         if (results->counts[v] > 0)
-            zrpc_text_add(out, "<label title=\"%s\"><input type=\"checkbox\" name=\"verdict\" value=\"%s\" checked>"
-                               "<span class=\"badge %s\">%u %s</span></label>",
-                          zrpc_verdict_meaning(v), verdict_class(v), verdict_class(v), results->counts[v],
-                          zrpc_verdict_name(v));
+            zrpc_text_add(
+                out,
+                "<label title=\"%s\"><input type=\"checkbox\" name=\"verdict\" value=\"%s\" checked>"
+                "<span class=\"badge %s\">%u %s</span></label>",
+                zrpc_verdict_meaning(v), verdict_class(v), verdict_class(v), results->counts[v],
+                zrpc_verdict_name(v));
     zrpc_text_add(out, "<select name=\"area\" aria-label=\"area\"><option value=\"\">all areas</option>");
     for (size_t i = 0; i < results->n; i++) {
         if (results->rows[i].area == area)
@@ -70,8 +78,9 @@ static void add_overview(struct zrpc_buf *out, const struct zrpc_results *result
         area = results->rows[i].area;
         zrpc_text_add(out, "<option value=\"%s\">%s</option>", area->name, area->name);
     }
-    zrpc_text_add(out, "</select><input type=\"search\" name=\"text\" placeholder=\"id, title or requirement\" "
-                       "aria-label=\"search\"></form>\n</header>\n<main>\n");
+    zrpc_text_add(out,
+                  "</select><input type=\"search\" name=\"text\" placeholder=\"id, title or requirement\" "
+                  "aria-label=\"search\"></form>\n</header>\n<main>\n");
 }
 
 static void add_definition(struct zrpc_buf *out, const char *term, const char *text)
@@ -102,13 +111,14 @@ static void add_case(struct zrpc_buf *out, const struct zrpc_result *result)
     struct zrpc_buf text = {0};
 
     zrpc_report_add_requirements(&text, tc);
-    zrpc_text_add(out, "<details class=\"case\" id=\"%s\" data-verdict=\"%s\" data-area=\"%s\" data-more=\"%s\"%s>\n",
-                  tc->id, verdict_class(result->verdict), result->area->name, zrpc_text_str(&text),
-                  spoils ? " open" : "");
+    zrpc_text_add(
+        out, "<details class=\"case\" id=\"%s\" data-verdict=\"%s\" data-area=\"%s\" data-more=\"%s\"%s>\n",
+        tc->id, verdict_class(result->verdict), result->area->name, zrpc_text_str(&text),
+        spoils ? " open" : "");
     zrpc_buf_clear(&text);
     zrpc_report_add_verdict(&text, result);
-    zrpc_text_add(out, "<summary><span class=\"badge %s\">%s</span><code>%s</code>", verdict_class(result->verdict),
-                  zrpc_text_str(&text), tc->id);
+    zrpc_text_add(out, "<summary><span class=\"badge %s\">%s</span><code>%s</code>",
+                  verdict_class(result->verdict), zrpc_text_str(&text), tc->id);
     add_escaped(out, "<span class=\"title\">", tc->title, "</span>");
     zrpc_text_add(out, "<span class=\"level\">%s</span><span class=\"time\">%.3f s</span></summary>\n<dl>\n",
                   zrpc_level_name(tc->level), zrpc_report_seconds(result));
@@ -125,7 +135,8 @@ static void add_case(struct zrpc_buf *out, const struct zrpc_result *result)
         zrpc_report_add_svg(out, result->run);
         zrpc_buf_clear(&text);
         zrpc_report_add_trace(&text, result->run, "");
-        add_escaped(out, "\n<details><summary>the whole trace</summary><pre>", zrpc_text_str(&text), "</pre></details>\n");
+        add_escaped(out, "\n<details><summary>the whole trace</summary><pre>", zrpc_text_str(&text),
+                    "</pre></details>\n");
     }
     zrpc_text_add(out, "</details>\n");
     zrpc_buf_dispose(&text);
@@ -146,6 +157,8 @@ void zrpc_report_html(const struct zrpc_results *results, struct zrpc_buf *out)
         }
         add_case(out, &results->rows[i]);
     }
-    zrpc_text_add(out, "%s<p id=\"none\" hidden>No case matches the filter.</p>\n</main>\n<script>%s</script></body></html>\n",
+    zrpc_text_add(out,
+                  "%s<p id=\"none\" hidden>No case matches the "
+                  "filter.</p>\n</main>\n<script>%s</script></body></html>\n",
                   area == NULL ? "" : "</section>\n", script);
 }

@@ -31,7 +31,8 @@ static json_t *event_json(const struct zrpc_trace_event *ev)
 
     return json_pack("{s:f, s:i, s:s, s:I, s:I, s:o, s:o}", "at", (double)ev->at / ZRPC_SECOND, "connection",
                      (int)ev->conn, "kind", kinds[ev->kind], "count", (json_int_t)ev->count, "bytes",
-                     (json_int_t)ev->bytes, "what", text_or_null(ev->text), "detail", text_or_null(ev->detail));
+                     (json_int_t)ev->bytes, "what", text_or_null(ev->text), "detail",
+                     text_or_null(ev->detail));
 }
 
 static json_t *trace_json(const struct zrpc_run *run)
@@ -56,17 +57,17 @@ static json_t *result_json(const struct zrpc_result *result)
 {
     const struct zrpc_run *run = result->run;
 
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:b, s:i, s:i, s:f, s:o, s:o, s:o, s:o, s:i, s:o}", "id",
-                     result->tc->id, "area", result->area->name, "role", zrpc_role_name(result->area->role),
-                     "channel", zrpc_channel_name(result->area->channel), "title", result->tc->title, "requirements",
-                     requirements_json(result->tc), "level", zrpc_level_name(result->tc->level), "legal",
-                     result->tc->legal, "verdict", zrpc_verdict_name(result->verdict), "spoils",
-                     zrpc_verdict_spoils(result->verdict, result->tc->level), "runs", (int)result->runs, "passed",
-                     (int)result->passed, "seconds", zrpc_report_seconds(result), "expected",
-                     text_or_null(run == NULL ? NULL : run->expected), "got",
-                     text_or_null(run == NULL ? NULL : run->got), "aftermath", text_or_null(result->aftermath),
-                     "expectation", text_or_null(result->expectation), "events_not_shown",
-                     run == NULL ? 0 : (int)zrpc_trace_missing(&run->trace), "trace", trace_json(run));
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:b, s:i, s:i, s:f, s:o, s:o, s:o, s:o, s:i, s:o}",
+        "id", result->tc->id, "area", result->area->name, "role", zrpc_role_name(result->area->role),
+        "channel", zrpc_channel_name(result->area->channel), "title", result->tc->title, "requirements",
+        requirements_json(result->tc), "level", zrpc_level_name(result->tc->level), "legal",
+        result->tc->legal, "verdict", zrpc_verdict_name(result->verdict), "spoils",
+        zrpc_verdict_spoils(result->verdict, result->tc->level), "runs", (int)result->runs, "passed",
+        (int)result->passed, "seconds", zrpc_report_seconds(result), "expected",
+        text_or_null(run == NULL ? NULL : run->expected), "got", text_or_null(run == NULL ? NULL : run->got),
+        "aftermath", text_or_null(result->aftermath), "expectation", text_or_null(result->expectation),
+        "events_not_shown", run == NULL ? 0 : (int)zrpc_trace_missing(&run->trace), "trace", trace_json(run));
 }
 
 int zrpc_report_json(const struct zrpc_results *results, struct zrpc_buf *out, struct zrpc_error *err)

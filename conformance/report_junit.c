@@ -9,12 +9,14 @@ static void add_attribute(struct zrpc_buf *out, const char *name, const char *va
 
 static bool is_failure(const struct zrpc_result *result)
 {
-    return result->verdict != ZRPC_VERDICT_INCONCLUSIVE && zrpc_verdict_spoils(result->verdict, result->tc->level);
+    return result->verdict != ZRPC_VERDICT_INCONCLUSIVE &&
+           zrpc_verdict_spoils(result->verdict, result->tc->level);
 }
 
 static bool is_error(const struct zrpc_result *result)
 {
-    return result->verdict == ZRPC_VERDICT_INCONCLUSIVE && zrpc_verdict_spoils(result->verdict, result->tc->level);
+    return result->verdict == ZRPC_VERDICT_INCONCLUSIVE &&
+           zrpc_verdict_spoils(result->verdict, result->tc->level);
 }
 
 static bool is_skipped(const struct zrpc_result *result)
@@ -40,8 +42,8 @@ static void add_counts(struct zrpc_buf *out, const struct zrpc_results *results,
         if (area == NULL || results->rows[i].area == area)
             seconds += zrpc_report_seconds(&results->rows[i]);
     zrpc_text_add(out, " tests=\"%u\" failures=\"%u\" errors=\"%u\" skipped=\"%u\" time=\"%.3f\"",
-                  count(results, area, NULL), count(results, area, is_failure), count(results, area, is_error),
-                  count(results, area, is_skipped), seconds);
+                  count(results, area, NULL), count(results, area, is_failure),
+                  count(results, area, is_error), count(results, area, is_skipped), seconds);
 }
 
 static void add_result(struct zrpc_buf *out, const struct zrpc_result *result)
@@ -56,7 +58,9 @@ static void add_result(struct zrpc_buf *out, const struct zrpc_result *result)
                   zrpc_report_seconds(result));
     add_attribute(out, "value", result->tc->title);
     zrpc_report_add_requirements(&text, result->tc);
-    zrpc_text_add(out, "/>\n        <property name=\"level\" value=\"%s\"/>\n        <property name=\"requirements\" value=\"%s\"/>\n      </properties>\n",
+    zrpc_text_add(out,
+                  "/>\n        <property name=\"level\" value=\"%s\"/>\n        <property "
+                  "name=\"requirements\" value=\"%s\"/>\n      </properties>\n",
                   zrpc_level_name(result->tc->level), zrpc_text_str(&text));
     zrpc_buf_clear(&text);
     if (result->verdict != ZRPC_VERDICT_PASS) {

@@ -1,7 +1,8 @@
 #include "conformance/report.h"
 
 /*
- * The diagram: the suite's lifeline on the left, the target's on the right, one row per event, times at the edge.
+ * The diagram: the suite's lifeline on the left, the target's on the right, one row per event, times at the
+ * edge.
  */
 #define WIDTH    720
 #define LEFT     120 /* lifelines */
@@ -61,8 +62,8 @@ static void add_band(struct zrpc_buf *out, const struct zrpc_trace_event *ev, in
     if (ev->conn > 0)
         zrpc_text_add(&text, "#%u  ", ev->conn);
     zrpc_trace_add_summary(&text, ev);
-    zrpc_text_add(out, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"20\" rx=\"4\" class=\"%s\"/>", LEFT + 40, y - 14,
-                  RIGHT - LEFT - 80, step ? "step" : "wire");
+    zrpc_text_add(out, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"20\" rx=\"4\" class=\"%s\"/>",
+                  LEFT + 40, y - 14, RIGHT - LEFT - 80, step ? "step" : "wire");
     add_label(out, (LEFT + RIGHT) / 2, y, "on", zrpc_text_str(&text), LABEL);
     zrpc_buf_dispose(&text);
 }
@@ -84,7 +85,8 @@ void zrpc_report_add_svg(struct zrpc_buf *out, const struct zrpc_run *run)
     size_t kept = zrpc_trace_kept(&run->trace), rows = shown_rows(kept);
     int height = TOP + (int)rows * ROW + 10, y;
 
-    zrpc_text_add(out, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"sequence diagram\">", WIDTH, height);
+    zrpc_text_add(out, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"sequence diagram\">", WIDTH,
+                  height);
     for (int side = 0; side < 2; side++) {
         int x = side == 0 ? LEFT : RIGHT;
 

@@ -27,8 +27,8 @@ extern const size_t zrpc_requirements_count;
 /* NULL for an id that the specification does not have. */
 const struct zrpc_requirement *zrpc_requirement_find(const char *id);
 enum zrpc_level zrpc_requirement_level(const struct zrpc_requirement *r);
-/* Whether an implementation in that role is obliged: a sender or receiver is either side, and what obliges the
- * transport is wireevaluator's business, not the suite's. */
+/* Whether an implementation in that role is obliged: a sender or receiver is either side, and what obliges
+ * the transport is wireevaluator's business, not the suite's. */
 bool zrpc_requirement_obliges(const struct zrpc_requirement *r, enum zrpc_role role);
 
 /* "MUST", "SHOULD", "MAY"; "server", "client". */

@@ -131,7 +131,8 @@ void zrpc_run_fail(struct zrpc_run *run, const char *expected, const char *fmt, 
     decide(run, zrpc_verdict_missed(run->tc == NULL ? ZRPC_MUST : run->tc->level), expected, got);
 }
 
-void zrpc_run_violation(struct zrpc_run *run, const char *requirement, const char *expected, const char *fmt, ...)
+void zrpc_run_violation(struct zrpc_run *run, const char *requirement, const char *expected, const char *fmt,
+                        ...)
 {
     struct zrpc_buf text = {0};
     va_list args;

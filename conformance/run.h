@@ -59,8 +59,8 @@ void zrpc_run_step(struct zrpc_run *run, const char *fmt, ...) __attribute__((fo
 void zrpc_run_fail(struct zrpc_run *run, const char *expected, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Any case: something that is never legal. FAIL whatever the level; `requirement` is its id. */
-void zrpc_run_violation(struct zrpc_run *run, const char *requirement, const char *expected, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+void zrpc_run_violation(struct zrpc_run *run, const char *requirement, const char *expected, const char *fmt,
+                        ...) __attribute__((format(printf, 4, 5)));
 void zrpc_run_skip(struct zrpc_run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void zrpc_run_inconclusive(struct zrpc_run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

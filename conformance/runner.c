@@ -68,7 +68,8 @@ static void worker_join(struct worker *w)
         rc = pthread_cond_timedwait(&w->ended, &w->lock, &ts);
     pthread_mutex_unlock(&w->lock);
     if (rc != 0) {
-        snprintf(reason, sizeof reason, "the case was ended after its time budget of %u s", w->run->tc->budget);
+        snprintf(reason, sizeof reason, "the case was ended after its time budget of %u s",
+                 w->run->tc->budget);
         zrpc_run_cancel(w->run, reason);
     }
     pthread_join(w->thread, NULL);
@@ -314,7 +315,7 @@ static int reach_target(struct zrpc_runner *r, struct zrpc_error *err)
 
     if (r->target->command != NULL)
         rc = zrpc_target_start(r->target, err);
-    if (rc == 0 && !probe(r, &why))
+    if (rc == 0 && !r->unprobed && !probe(r, &why))
         rc = zrpc_fail(err, ZRPC_ERR_DIAL, "%s: %s", r->target->endpoint, zrpc_text_str(&why));
     else if (rc < 0 && err != NULL)
         err->code = rc = ZRPC_ERR_DIAL;
@@ -322,8 +323,8 @@ static int reach_target(struct zrpc_runner *r, struct zrpc_error *err)
     return rc;
 }
 
-int zrpc_runner_run(struct zrpc_runner *r, const struct zrpc_selected *cases, size_t n, struct zrpc_results *out,
-                    struct zrpc_error *err)
+int zrpc_runner_run(struct zrpc_runner *r, const struct zrpc_selected *cases, size_t n,
+                    struct zrpc_results *out, struct zrpc_error *err)
 {
     int rc;
 

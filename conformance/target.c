@@ -55,8 +55,8 @@ _Noreturn static void become(const struct zrpc_target *t)
     _exit(127);
 }
 
-/* The line's rest behind "listening on ", if the output has the whole line. The file offset is shared with the
- * target, which writes by it, hence pread. */
+/* The line's rest behind "listening on ", if the output has the whole line. The file offset is shared with
+ * the target, which writes by it, hence pread. */
 static bool find_announcement(struct zrpc_target *t)
 {
     char head[HEAD_MAX + 1], *line = head, *end;
@@ -88,7 +88,8 @@ static void add_tail(const struct zrpc_target *t, struct zrpc_buf *text)
 static void add_status(struct zrpc_buf *text, int status)
 {
     if (WIFSIGNALED(status))
-        zrpc_text_add(text, "the target was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+        zrpc_text_add(text, "the target was ended by signal %d (%s)", WTERMSIG(status),
+                      strsignal(WTERMSIG(status)));
     else
         zrpc_text_add(text, "the target ended with exit status %d", WEXITSTATUS(status));
 }
@@ -118,8 +119,8 @@ static int wait_for_announcement(struct zrpc_target *t, struct zrpc_error *err)
         }
         if (zrpc_now() >= deadline) {
             add_tail(t, &how);
-            rc = zrpc_fail(err, ZRPC_ERR_USAGE, "%s: no line \"%sENDPOINT\" in time%s", t->command, announcement,
-                           zrpc_text_str(&how));
+            rc = zrpc_fail(err, ZRPC_ERR_USAGE, "%s: no line \"%sENDPOINT\" in time%s", t->command,
+                           announcement, zrpc_text_str(&how));
             break;
         }
         nap(POLL_TIME);

@@ -24,7 +24,8 @@ struct zrpc_target {
 /* A target that somebody else runs. ZRPC_ERR_USAGE for an endpoint that no dialer takes. */
 int zrpc_target_init_endpoint(struct zrpc_target *t, const char *endpoint, struct zrpc_error *err);
 void zrpc_target_init_command(struct zrpc_target *t, const char *command);
-/* Starts the command and waits for its line; ends an earlier one first. ZRPC_ERR_USAGE with what it printed. */
+/* Starts the command and waits for its line; ends an earlier one first. ZRPC_ERR_USAGE with what it printed.
+ */
 int zrpc_target_start(struct zrpc_target *t, struct zrpc_error *err);
 /* SIGTERM, and SIGKILL where that is not enough. */
 void zrpc_target_stop(struct zrpc_target *t);

@@ -128,7 +128,8 @@ void zrpc_trace_add_summary(struct zrpc_buf *text, const struct zrpc_trace_event
     if (ev->bytes > 0)
         zrpc_text_add(text, ", %llu byte%s", (unsigned long long)ev->bytes, ev->bytes == 1 ? "" : "s");
     if (ev->count > 1)
-        zrpc_text_add(text, "%s, until %.3f", ev->bytes > 0 ? " in all" : "", (double)ev->until / ZRPC_SECOND);
+        zrpc_text_add(text, "%s, until %.3f", ev->bytes > 0 ? " in all" : "",
+                      (double)ev->until / ZRPC_SECOND);
 }
 
 void zrpc_trace_add_line(struct zrpc_buf *text, const struct zrpc_trace_event *ev)

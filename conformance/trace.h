@@ -1,7 +1,7 @@
 /*
- * Trace: what happened on the connections of one run, in order, for the reports. Bounded: alike events in a row
- * are folded into one, the first ZRPC_TRACE_HEAD and the last ZRPC_TRACE_TAIL events are kept, and texts are cut
- * by whoever writes them. Thread-safe.
+ * Trace: what happened on the connections of one run, in order, for the reports. Bounded: alike events in a
+ * row are folded into one, the first ZRPC_TRACE_HEAD and the last ZRPC_TRACE_TAIL events are kept, and texts
+ * are cut by whoever writes them. Thread-safe.
  */
 #ifndef ZRPC_CONFORMANCE_TRACE_H
 #define ZRPC_CONFORMANCE_TRACE_H
@@ -48,8 +48,8 @@ void zrpc_trace_add(struct zrpc_trace *t, zrpc_time now, const struct zrpc_trace
 void zrpc_trace_step(struct zrpc_trace *t, zrpc_time now, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* For reports, when the run is over: the events that were kept. Between number head-1 and head, `missing` ones
- * were dropped. */
+/* For reports, when the run is over: the events that were kept. Between number head-1 and head, `missing`
+ * ones were dropped. */
 size_t zrpc_trace_kept(const struct zrpc_trace *t);
 size_t zrpc_trace_missing(const struct zrpc_trace *t);
 const struct zrpc_trace_event *zrpc_trace_get(const struct zrpc_trace *t, size_t i);

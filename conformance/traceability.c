@@ -28,7 +28,8 @@ static bool cites(const struct zrpc_case *tc, const char *requirement)
     return false;
 }
 
-size_t zrpc_traceability_covering(const struct zrpc_case_table *table, const char *requirement, enum zrpc_role role)
+size_t zrpc_traceability_covering(const struct zrpc_case_table *table, const char *requirement,
+                                  enum zrpc_role role)
 {
     size_t n = 0;
 
@@ -38,8 +39,8 @@ size_t zrpc_traceability_covering(const struct zrpc_case_table *table, const cha
     return n;
 }
 
-static void add_role(const struct zrpc_case_table *table, const struct zrpc_requirement *r, enum zrpc_role role,
-                     struct zrpc_buf *out)
+static void add_role(const struct zrpc_case_table *table, const struct zrpc_requirement *r,
+                     enum zrpc_role role, struct zrpc_buf *out)
 {
     zrpc_text_add(out, "    %s:", zrpc_role_name(role));
     if (zrpc_traceability_covering(table, r->id, role) == 0)
@@ -90,7 +91,8 @@ static int parse_gap(char *line, const char *name, unsigned number, struct gap *
     while (gap->role <= FOR_ANY && (role == NULL || strcmp(words[gap->role], role) != 0))
         gap->role++;
     if (gap->role > FOR_ANY)
-        return zrpc_fail(err, ZRPC_ERR_USAGE, "%s:%u: expected %s, then server, client or any", name, number, glob);
+        return zrpc_fail(err, ZRPC_ERR_USAGE, "%s:%u: expected %s, then server, client or any", name, number,
+                         glob);
     if (reason == NULL || reason[strspn(reason, blank)] == '\0')
         return zrpc_fail(err, ZRPC_ERR_USAGE, "%s:%u: %s needs a reason", name, number, glob);
     return 0;
@@ -132,8 +134,8 @@ static bool is_known_gap(struct gaps *gaps, const char *requirement, enum role_w
     return known;
 }
 
-static int check_requirement(const struct zrpc_case_table *table, const struct zrpc_requirement *r, struct gaps *gaps,
-                             struct zrpc_buf *out)
+static int check_requirement(const struct zrpc_case_table *table, const struct zrpc_requirement *r,
+                             struct gaps *gaps, struct zrpc_buf *out)
 {
     bool obliged = false;
     int findings = 0;
@@ -142,7 +144,8 @@ static int check_requirement(const struct zrpc_case_table *table, const struct z
         if (!zrpc_requirement_obliges(r, role))
             continue;
         obliged = true;
-        if (zrpc_traceability_covering(table, r->id, role) > 0 || is_known_gap(gaps, r->id, (enum role_word)role))
+        if (zrpc_traceability_covering(table, r->id, role) > 0 ||
+            is_known_gap(gaps, r->id, (enum role_word)role))
             continue;
         zrpc_text_add(out, "%s: no case tests it for a %s: %s\n", r->id, zrpc_role_name(role), r->text);
         findings++;
@@ -161,7 +164,8 @@ int zrpc_traceability_check(const struct zrpc_case_table *table, const char *nam
     char *text = strdup(list);
     int findings = 0, rc;
 
-    rc = text == NULL ? zrpc_fail(err, ZRPC_ERR_NOMEM, "reading %s", name) : parse_gaps(&gaps, name, text, err);
+    rc = text == NULL ? zrpc_fail(err, ZRPC_ERR_NOMEM, "reading %s", name)
+                      : parse_gaps(&gaps, name, text, err);
     if (rc < 0)
         goto out;
     for (size_t i = 0; i < zrpc_requirements_count; i++)

@@ -4,13 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void zrpc_transfer_send(struct zrpc_run *run, const struct zrpc_offer *offer, struct zrpc_stream_seen *out,
-                        struct zrpc_buf *keep)
+void zrpc_transfer_send(struct zrpc_run *run, const struct zrpc_offer *offer, zrpc_time patience,
+                        struct zrpc_stream_seen *out, struct zrpc_buf *keep)
 {
     struct zrpc_peer *p = zrpc_peer_data(run);
 
     zrpc_request_send(p, offer, false);
-    zrpc_expect_response(p, &zrpc__pb__send_res__descriptor);
+    zrpc_expect_response(p, &zrpc__pb__send_res__descriptor, patience);
     zrpc_expect_stream(p, ZRPC_STREAM_TYPE, zrpc_run_timing(run)->prompt, out, keep);
     zrpc_peer_shutdown(p);
 }
@@ -21,7 +21,8 @@ static void dispose_buf(void *buf)
     free(buf);
 }
 
-bool zrpc_transfer_content(struct zrpc_run *run, const struct zrpc_offer *offer, size_t size, struct zrpc_view *out)
+bool zrpc_transfer_content(struct zrpc_run *run, const struct zrpc_offer *offer, size_t size,
+                           struct zrpc_view *out)
 {
     const struct zrpc_offer *source;
     struct zrpc_stream_seen seen;
@@ -40,7 +41,7 @@ bool zrpc_transfer_content(struct zrpc_run *run, const struct zrpc_offer *offer,
     if (source == NULL || !zrpc_run_going(run))
         return false;
     zrpc_run_step(run, "get a stream that the target will take: its own send.full");
-    zrpc_transfer_send(run, source, &seen, keep);
+    zrpc_transfer_send(run, source, zrpc_run_timing(run)->prompt, &seen, keep);
     *out = zrpc_buf_view(keep);
     return zrpc_run_going(run);
 }
@@ -65,7 +66,7 @@ bool zrpc_transfer_begin(struct zrpc_run *run, enum zrpc_offer_id id, size_t siz
 {
     const struct zrpc_offer *offer = zrpc_run_offer(run, id);
 
-    *t = (struct zrpc_transfer){.run = run, .peer = run->spare};
+    *t = (struct zrpc_transfer){.run = run, .peer = run->spare, .patience = zrpc_run_timing(run)->prompt};
     if (offer == NULL || !zrpc_transfer_content(run, offer, size, &t->content))
         return false;
     t->offer = *offer;
@@ -91,14 +92,16 @@ void zrpc_transfer_expect_received(struct zrpc_transfer *t)
     struct zrpc_stream_seen back;
     char sha256[65];
 
-    zrpc_expect_response(t->peer, &zrpc__pb__receive_res__descriptor);
+    zrpc_expect_response(t->peer, &zrpc__pb__receive_res__descriptor, t->patience);
+    zrpc_peer_shutdown(t->peer);
     if (t->offer.to == NULL || !zrpc_run_going(t->run))
         return;
     zrpc_run_step(t->run, "ask for what was received");
-    zrpc_transfer_send(t->run, &t->offer, &back, NULL);
+    zrpc_transfer_send(t->run, &t->offer, t->patience, &back, NULL);
     hex_sha256(t->content, sha256);
     if (strcmp(back.sha256, sha256) != 0)
-        zrpc_run_fail(t->run, "the bytes that were received", "%llu bytes sent back that differ from the %zu received",
+        zrpc_run_fail(t->run, "the bytes that were received",
+                      "%llu bytes sent back that differ from the %zu received",
                       (unsigned long long)back.bytes, t->content.len);
 }
 
@@ -106,7 +109,7 @@ void zrpc_transfer_expect_failed(struct zrpc_transfer *t)
 {
     struct zrpc_peer *p;
 
-    zrpc_expect(t->peer, ZRPC_OUT_REFUSAL | ZRPC_OUT_CLOSED, zrpc_run_timing(t->run)->prompt);
+    zrpc_expect(t->peer, ZRPC_OUT_REFUSAL | ZRPC_OUT_CLOSED, t->patience);
     if (t->offer.to == NULL || !zrpc_run_going(t->run))
         return;
     zrpc_run_step(t->run, "ask for what should not have remained");

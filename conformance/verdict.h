@@ -9,15 +9,15 @@
 #include "conformance/requirements.h"
 
 /* X(name, text, meaning) */
-#define ZRPC_VERDICT_MAP(X)                                                        \
-    X(PASS, "PASS", "the requirement is met")                                      \
-    X(FAIL, "FAIL", "a MUST is violated, or the target died")                      \
-    X(NON_STRICT, "NON-STRICT", "a SHOULD is missed")                              \
-    X(UNSUPPORTED, "UNSUPPORTED", "a MAY is not offered")                          \
-    X(INCONCLUSIVE, "INCONCLUSIVE", "the suite could not find out")                \
-    X(SKIP, "SKIP", "the target offers nothing to test this with")                 \
-    X(XFAIL, "XFAIL", "not met, as the expectation file says")                     \
-    X(XPASS, "XPASS", "met, although the expectation file says that it is not")    \
+#define ZRPC_VERDICT_MAP(X)                                                     \
+    X(PASS, "PASS", "the requirement is met")                                   \
+    X(FAIL, "FAIL", "a MUST is violated, or the target died")                   \
+    X(NON_STRICT, "NON-STRICT", "a SHOULD is missed")                           \
+    X(UNSUPPORTED, "UNSUPPORTED", "a MAY is not offered")                       \
+    X(INCONCLUSIVE, "INCONCLUSIVE", "the suite could not find out")             \
+    X(SKIP, "SKIP", "the target offers nothing to test this with")              \
+    X(XFAIL, "XFAIL", "not met, as the expectation file says")                  \
+    X(XPASS, "XPASS", "met, although the expectation file says that it is not") \
     X(FLAKY, "FLAKY", "met in some repetitions only")
 
 enum zrpc_verdict {

@@ -24,17 +24,23 @@ static void pings(struct zrpc_run *run)
     zrpc_run_parallel(run, 64, ping_once);
 }
 
-static void send_once(struct zrpc_run *run, unsigned i)
+static void send_with_patience(struct zrpc_run *run, zrpc_time patience)
 {
     const struct zrpc_offer *offer = zrpc_run_offer(run, ZRPC_OFFER_SEND_FULL);
     struct zrpc_stream_seen seen;
 
-    (void)i;
     if (offer == NULL)
         return;
-    zrpc_transfer_send(run, offer, &seen, NULL);
+    zrpc_transfer_send(run, offer, patience, &seen, NULL);
     if (offer->size > 0 && seen.bytes != offer->size)
-        zrpc_run_fail(run, "the whole stream on every connection", "%llu bytes", (unsigned long long)seen.bytes);
+        zrpc_run_fail(run, "the whole stream on every connection", "%llu bytes",
+                      (unsigned long long)seen.bytes);
+}
+
+static void send_once(struct zrpc_run *run, unsigned i)
+{
+    (void)i;
+    send_with_patience(run, zrpc_run_timing(run)->prompt);
 }
 
 static void sends(struct zrpc_run *run)
@@ -42,20 +48,39 @@ static void sends(struct zrpc_run *run)
     zrpc_run_parallel(run, 8, send_once);
 }
 
-static void receive_once(struct zrpc_run *run, unsigned i)
+static void receive_with_patience(struct zrpc_run *run, zrpc_time patience)
 {
     struct zrpc_transfer t;
 
-    (void)i;
     if (!zrpc_transfer_begin(run, ZRPC_OFFER_RECEIVE_ACCEPTED, 1 << 20, &t))
         return;
+    t.patience = patience;
     zrpc_peer_send_stream(t.peer, ZRPC_STREAM_TYPE, t.content);
     zrpc_transfer_expect_received(&t);
+}
+
+static void receive_once(struct zrpc_run *run, unsigned i)
+{
+    (void)i;
+    receive_with_patience(run, zrpc_run_timing(run)->prompt);
 }
 
 static void receives(struct zrpc_run *run)
 {
     zrpc_run_parallel(run, 8, receive_once);
+}
+
+/* Its turn may take a while, but comes. */
+static void send_in_turn(struct zrpc_run *run, unsigned i)
+{
+    (void)i;
+    send_with_patience(run, 4 * zrpc_run_timing(run)->prompt);
+}
+
+static void receive_in_turn(struct zrpc_run *run, unsigned i)
+{
+    (void)i;
+    receive_with_patience(run, 4 * zrpc_run_timing(run)->prompt);
 }
 
 static void any_once(struct zrpc_run *run, unsigned i)
@@ -73,12 +98,12 @@ static void mixture(struct zrpc_run *run)
 /* More than the ten that run at a time: the rest waits its turn, and is served. */
 static void more_sends_than_slots(struct zrpc_run *run)
 {
-    zrpc_run_parallel(run, 16, send_once);
+    zrpc_run_parallel(run, 16, send_in_turn);
 }
 
 static void more_receives_than_slots(struct zrpc_run *run)
 {
-    zrpc_run_parallel(run, 16, receive_once);
+    zrpc_run_parallel(run, 16, receive_in_turn);
 }
 
 /* Sends whose client reads nothing but heartbeats, fewer than there are slots. */

@@ -265,8 +265,9 @@ static unsigned long memory_kib(long pid, const char *field)
 
 static void huge_length_memory(struct zrpc_run *run)
 {
-    const unsigned long most = 64 << 10;           /* KiB resident, for all connections */
-    const unsigned long most_virtual = 4ul << 20;  /* KiB mapped: a thread and its arena each, not 4 GiB each */
+    const unsigned long most = 64 << 10; /* KiB resident, for all connections */
+    const unsigned long most_virtual = 4ul
+                                       << 20; /* KiB mapped: a thread and its arena each, not 4 GiB each */
     unsigned long resident, mapped, grown, grown_virtual;
     struct zrpc_transfer t[HUGE_CONNECTIONS];
 
@@ -276,13 +277,15 @@ static void huge_length_memory(struct zrpc_run *run)
     }
     resident = memory_kib(run->target_pid, "VmRSS");
     mapped = memory_kib(run->target_pid, "VmSize");
-    zrpc_run_step(run, "%d receives with a frame that claims 4294967295 bytes and sends 1000", HUGE_CONNECTIONS);
+    zrpc_run_step(run, "%d receives with a frame that claims 4294967295 bytes and sends 1000",
+                  HUGE_CONNECTIONS);
     for (unsigned i = 0; i < HUGE_CONNECTIONS; i++) {
         if (!zrpc_transfer_begin(run, ZRPC_OFFER_RECEIVE_ACCEPTED, 1000, &t[i]))
             return;
         zrpc_peer_send_header(t[i].peer, ZRPC_STREAM_TYPE, UINT32_MAX);
         t[i].peer->inside = true;
-        zrpc_peer_send(t[i].peer, zrpc_view(t[i].content.data, t[i].content.len < 1000 ? t[i].content.len : 1000));
+        zrpc_peer_send(t[i].peer,
+                       zrpc_view(t[i].content.data, t[i].content.len < 1000 ? t[i].content.len : 1000));
     }
     zrpc_expect_service(run);
     zrpc_run_sleep(run, 300 * ZRPC_MILLISECOND);
@@ -292,7 +295,8 @@ static void huge_length_memory(struct zrpc_run *run)
         zrpc_run_skip(run, "/proc does not tell the target's memory");
     else if (grown > resident + most || grown_virtual > mapped + most_virtual)
         zrpc_run_fail(run, "memory that does not grow with declared lengths",
-                      "%lu KiB resident became %lu, %lu KiB mapped became %lu", resident, grown, mapped, grown_virtual);
+                      "%lu KiB resident became %lu, %lu KiB mapped became %lu", resident, grown, mapped,
+                      grown_virtual);
 }
 
 static void huge_length_trickle(struct zrpc_run *run)
@@ -351,7 +355,8 @@ static void noise(struct zrpc_run *run)
     zrpc_expect_service(run);
 }
 
-static const char closed_legal[] = "the end of the connection, promptly, with or without an RST frame; no answer";
+static const char closed_legal[] =
+    "the end of the connection, promptly, with or without an RST frame; no answer";
 
 static const struct zrpc_case cases[] = {
     {

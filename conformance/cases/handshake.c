@@ -5,9 +5,8 @@
 #include "conformance/exchange.h"
 #include "conformance/greeting.h"
 
-#define STALLED 300 /* connections */
-
-static const char plain_body[] = "ZREPL_ZFS_REPLICATION PROTOVERSION=0001 EXTENSIONS=0000\n";
+#define STALLED   300 /* connections */
+#define FIXED_LEN 56  /* of a body, without extension lines */
 
 /* After the banner: the rest of the way to an answer. */
 static void finish_with_ping(struct zrpc_peer *p)
@@ -38,8 +37,8 @@ static void plain_banner(struct zrpc_run *run)
 
     zrpc_greeting_plain(run->profile->protocol_version, wanted);
     if (!zrpc_view_equal(theirs, zrpc_view_of(wanted)))
-        zrpc_run_fail(run, "exactly the 67 bytes of a banner without extensions", "a valid banner of %zu bytes",
-                      theirs.len);
+        zrpc_run_fail(run, "exactly the 67 bytes of a banner without extensions",
+                      "a valid banner of %zu bytes", theirs.len);
 }
 
 static void byte_by_byte(struct zrpc_run *run)
@@ -94,7 +93,8 @@ static void accepted_with_lines(struct zrpc_run *run, unsigned count, const char
 
 static void extensions_ignored(struct zrpc_run *run)
 {
-    accepted_with_lines(run, 4, "compress=zstd\n\nnaïve ✓ EXTENSIONS=0001\nZREPL_ZFS_REPLICATION PROTOVERSION=0002\n");
+    accepted_with_lines(
+        run, 4, "compress=zstd\n\nnaïve ✓ EXTENSIONS=0001\nZREPL_ZFS_REPLICATION PROTOVERSION=0002\n");
 }
 
 static void most_extensions(struct zrpc_run *run)
@@ -109,7 +109,7 @@ static void most_extensions(struct zrpc_run *run)
 
 static void longest_banner(struct zrpc_run *run)
 {
-    const size_t len = 65536 - (sizeof plain_body - 1);
+    const size_t len = 65536 - FIXED_LEN;
     char *line = zrpc_run_alloc(run, len + 1);
 
     if (line == NULL)
@@ -285,7 +285,8 @@ static void http_request(struct zrpc_run *run)
 
 static void tls_hello(struct zrpc_run *run)
 {
-    static const uint8_t hello[] = {0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03, 0x00, 0xff};
+    static const uint8_t hello[] = {0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00,
+                                    0x01, 0xfc, 0x03, 0x03, 0x00, 0xff};
     struct zrpc_peer *p = zrpc_peer_dial(run);
 
     zrpc_peer_send(p, zrpc_view(hello, sizeof hello));
@@ -375,19 +376,21 @@ static void deadline_ends_with_handshake(struct zrpc_run *run)
     zrpc_expect_pong(p, "late");
 }
 
-static const char refused_legal[] = "the target's own banner or a part of it, then the end of the connection, promptly; no frame";
+static const char refused_legal[] =
+    "the target's own banner or a part of it, then the end of the connection, promptly; no frame";
 
-#define REFUSED(case_id, sentence, requirement, must, function)                                                 \
-    {                                                                                                           \
-        .id = "handshake." case_id, .title = sentence, .requirements = {requirement, "ZR-HS-021"},              \
-        .level = must, .legal = refused_legal, .flags = ZRPC_CASE_HOSTILE, .budget = 30, .run = function        \
+#define REFUSED(case_id, sentence, requirement, must, function)                                          \
+    {                                                                                                    \
+        .id = "handshake." case_id, .title = sentence, .requirements = {requirement, "ZR-HS-021"},       \
+        .level = must, .legal = refused_legal, .flags = ZRPC_CASE_HOSTILE, .budget = 30, .run = function \
     }
 
 static const struct zrpc_case cases[] = {
     {
         .id = "handshake.speaks-unasked",
         .title = "The server writes its banner without waiting for the client's",
-        .requirements = {"ZR-HS-007", "ZR-HS-001", "ZR-HS-002", "ZR-HS-003", "ZR-HS-004", "ZR-HS-005", "ZR-HS-008"},
+        .requirements = {"ZR-HS-007", "ZR-HS-001", "ZR-HS-002", "ZR-HS-003", "ZR-HS-004", "ZR-HS-005",
+                         "ZR-HS-008"},
         .legal = "a valid banner, promptly; then the ping's answer",
         .budget = 20,
         .run = speaks_unasked,
@@ -458,12 +461,14 @@ static const struct zrpc_case cases[] = {
         .budget = 30,
         .run = huge_length,
     },
-    REFUSED("length-not-numeric", "A length with letters is refused", "ZR-HS-012", ZRPC_MUST, length_not_numeric),
+    REFUSED("length-not-numeric", "A length with letters is refused", "ZR-HS-012", ZRPC_MUST,
+            length_not_numeric),
     REFUSED("length-negative", "A negative length is refused", "ZR-HS-012", ZRPC_MUST, length_negative),
     REFUSED("length-zero", "A banner without body is refused", "ZR-HS-013", ZRPC_MUST, length_zero),
     REFUSED("length-too-small", "A length that ends before the newline is refused", "ZR-HS-013", ZRPC_MUST,
             length_too_small),
-    REFUSED("wrong-keyword", "A banner with another keyword is refused", "ZR-HS-013", ZRPC_MUST, wrong_keyword),
+    REFUSED("wrong-keyword", "A banner with another keyword is refused", "ZR-HS-013", ZRPC_MUST,
+            wrong_keyword),
     REFUSED("wrong-order", "Extensions before version is refused", "ZR-HS-013", ZRPC_MUST, wrong_order),
     REFUSED("version-zero", "Version 0 is refused", "ZR-HS-014", ZRPC_MUST, version_zero),
     REFUSED("version-not-numeric", "A version without digits is refused", "ZR-HS-013", ZRPC_MUST,
@@ -474,23 +479,24 @@ static const struct zrpc_case cases[] = {
             too_few_extensions),
     REFUSED("too-many-extensions", "More extension lines than counted are refused", "ZR-HS-015", ZRPC_MUST,
             too_many_extensions),
-    REFUSED("trailing-bytes", "Bytes between the first line and the declared end are refused", "ZR-HS-016", ZRPC_MUST,
-            trailing_bytes),
+    REFUSED("trailing-bytes", "Bytes between the first line and the declared end are refused", "ZR-HS-016",
+            ZRPC_MUST, trailing_bytes),
     REFUSED("trailing-bytes-after-extension", "Bytes behind the last extension line are refused", "ZR-HS-016",
             ZRPC_MUST, trailing_bytes_after_extension),
     REFUSED("extension-not-utf8", "An extension that is not UTF-8 is refused", "ZR-HS-026", ZRPC_SHOULD,
             extension_not_utf8),
-    REFUSED("length-with-sign", "A length with a plus sign is refused", "ZR-HS-025", ZRPC_SHOULD, length_with_sign),
+    REFUSED("length-with-sign", "A length with a plus sign is refused", "ZR-HS-025", ZRPC_SHOULD,
+            length_with_sign),
     REFUSED("length-with-blanks", "A length padded with blanks is refused", "ZR-HS-025", ZRPC_SHOULD,
             length_with_blanks),
-    REFUSED("length-and-newline", "Another byte than a space after the length is refused", "ZR-HS-025", ZRPC_SHOULD,
-            length_and_newline),
+    REFUSED("length-and-newline", "Another byte than a space after the length is refused", "ZR-HS-025",
+            ZRPC_SHOULD, length_and_newline),
     REFUSED("version-unpadded", "A version without leading zeros is refused", "ZR-HS-025", ZRPC_SHOULD,
             version_unpadded),
     REFUSED("http-request", "An HTTP request is refused", "ZR-HS-012", ZRPC_MUST, http_request),
     REFUSED("tls-hello", "A TLS ClientHello is refused", "ZR-HS-012", ZRPC_MUST, tls_hello),
-    REFUSED("cut-off", "The end of the byte stream inside the banner fails the handshake", "ZR-HS-017", ZRPC_MUST,
-            cut_off),
+    REFUSED("cut-off", "The end of the byte stream inside the banner fails the handshake", "ZR-HS-017",
+            ZRPC_MUST, cut_off),
     {
         .id = "handshake.reset-anywhere",
         .title = "A client that resets the connection at any point of its banner harms nobody",

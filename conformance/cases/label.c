@@ -186,10 +186,10 @@ static void stalled_clients(struct zrpc_run *run)
 
 static const char refused_legal[] = "the end of the connection, promptly; no frame";
 
-#define REFUSED(case_id, sentence, requirement, function)                                                \
-    {                                                                                                    \
+#define REFUSED(case_id, sentence, requirement, function)                                                 \
+    {                                                                                                     \
         .id = "label." case_id, .title = sentence, .requirements = {requirement}, .legal = refused_legal, \
-        .flags = ZRPC_CASE_HOSTILE, .budget = 30, .run = function                                        \
+        .flags = ZRPC_CASE_HOSTILE, .budget = 30, .run = function                                         \
     }
 
 static const struct zrpc_case cases[] = {
@@ -224,7 +224,8 @@ static const struct zrpc_case cases[] = {
     REFUSED("upper-case", "A known label in upper case is closed", "ZR-MUX-006", upper_case),
     REFUSED("padded-with-blanks", "A label padded with blanks is closed", "ZR-MUX-007", padded_with_blanks),
     REFUSED("dirty-at-the-end", "A non-zero last byte is closed", "ZR-MUX-007", dirty_at_the_end),
-    REFUSED("dirty-after-a-zero", "A non-zero byte behind a zero is closed", "ZR-MUX-007", dirty_after_a_zero),
+    REFUSED("dirty-after-a-zero", "A non-zero byte behind a zero is closed", "ZR-MUX-007",
+            dirty_after_a_zero),
     REFUSED("cut-off", "The end of the byte stream inside the label is closed", "ZR-MUX-008", cut_off),
     {
         .id = "label.reset-anywhere",

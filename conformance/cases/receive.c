@@ -91,7 +91,7 @@ static void shuts_down(struct zrpc_run *run)
 
 static void outside_paths(struct zrpc_run *run)
 {
-    static const char *const names[] = {"",    "/",      "..",     "../escape", "a//b",
+    static const char *const names[] = {"",     "/",         "..",     "../escape", "a//b",
                                         "/etc", "a/../../b", "pool@1", "pool#1",    "a/"};
     struct zrpc_peer *p;
 
@@ -120,7 +120,8 @@ static const struct zrpc_case cases[] = {
         .id = "receive.refused-while-streaming",
         .title = "After an early refusal the target drains what is in flight, and its answer stays readable",
         .requirements = {"ZR-SHUT-012", "ZR-REQ-032", "ZR-SHUT-006"},
-        .legal = "48 MiB are taken without a reset; a handler error, an RST frame, the end of the byte stream",
+        .legal =
+            "48 MiB are taken without a reset; a handler error, an RST frame, the end of the byte stream",
         .budget = 120,
         .run = refused_while_streaming,
     },

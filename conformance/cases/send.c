@@ -6,7 +6,9 @@
 
 static const Zrpc__Pb__SendRes *expect_send_res(struct zrpc_peer *p)
 {
-    const Zrpc__Pb__SendRes *res = (const void *)zrpc_expect_response(p, &zrpc__pb__send_res__descriptor);
+    const zrpc_time prompt = zrpc_run_timing(p->run)->prompt;
+    const Zrpc__Pb__SendRes *res =
+        (const void *)zrpc_expect_response(p, &zrpc__pb__send_res__descriptor, prompt);
 
     if (res != NULL && res->expectedsize < 0)
         zrpc_run_fail(p->run, "an ExpectedSize of 0 or more", "%lld", (long long)res->expectedsize);
@@ -173,8 +175,8 @@ static void wrong_token(struct zrpc_run *run)
 
 static void outside_paths(struct zrpc_run *run)
 {
-    static const char *const names[] = {"",     "/",        "..",       "../..",    "a//b",     "/etc",
-                                        "a/../b", "pool@1", "pool#1",   "a/",       "pool%recv"};
+    static const char *const names[] = {"",       "/",      "..",     "../..", "a//b",     "/etc",
+                                        "a/../b", "pool@1", "pool#1", "a/",    "pool%recv"};
     struct zrpc_offer offer = {.present = true, .to = (char *)"@1"};
 
     for (size_t i = 0; i < sizeof names / sizeof names[0] && zrpc_run_going(run); i++) {
@@ -204,8 +206,8 @@ static const struct zrpc_case cases[] = {
     {
         .id = "send.full",
         .title = "A full send is answered and followed by its complete stream, the same each time",
-        .requirements = {"ZR-REQ-010", "ZR-STREAM-001", "ZR-STREAM-002", "ZR-FRAME-009", "ZR-MSG-012", "ZR-MSG-014",
-                         "ZR-MSG-015", "ZR-REQ-034"},
+        .requirements = {"ZR-REQ-010", "ZR-STREAM-001", "ZR-STREAM-002", "ZR-FRAME-009", "ZR-MSG-012",
+                         "ZR-MSG-014", "ZR-MSG-015", "ZR-REQ-034"},
         .legal = complete_legal,
         .budget = 120,
         .run = full,
@@ -254,7 +256,8 @@ static const struct zrpc_case cases[] = {
         .id = "send.source-error",
         .title = "A source that fails is reported by an error trailer and an end frame",
         .requirements = {"ZR-STREAM-003", "ZR-STREAM-004", "ZR-STREAM-005"},
-        .legal = "HANDLER OK, a SendRes, content, error trailers with a UTF-8 text, an end frame, the shutdown",
+        .legal =
+            "HANDLER OK, a SendRes, content, error trailers with a UTF-8 text, an end frame, the shutdown",
         .budget = 60,
         .run = source_error,
     },

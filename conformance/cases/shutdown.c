@@ -84,8 +84,8 @@ static void expect_gone(struct zrpc_peer *p, zrpc_time began, zrpc_time ended)
     if (!zrpc_run_going(p->run))
         return;
     if (!p->write_failed)
-        zrpc_run_fail(p->run, "a connection that the target has closed", "it still takes our bytes after %.3f s",
-                      (double)(ended - began) / ZRPC_SECOND);
+        zrpc_run_fail(p->run, "a connection that the target has closed",
+                      "it still takes our bytes after %.3f s", (double)(ended - began) / ZRPC_SECOND);
     else if (ended - began < t->shutdown - t->early - t->slack / 3)
         zrpc_run_fail(p->run, "a drain until the deadline", "writing failed after %.3f s",
                       (double)(ended - began) / ZRPC_SECOND);
@@ -187,7 +187,8 @@ static void rst_after_request(struct zrpc_run *run)
     zrpc_peer_send_rst(p);
     zrpc_peer_half_close(p);
     zrpc_run_step(run, "the answer may come or not, but the end must");
-    if (zrpc_expect(p, ZRPC_OUT_ANSWER | ZRPC_OUT_CLOSED, zrpc_run_timing(run)->prompt)->outcome == ZRPC_OUT_ANSWER)
+    if (zrpc_expect(p, ZRPC_OUT_ANSWER | ZRPC_OUT_CLOSED, zrpc_run_timing(run)->prompt)->outcome ==
+        ZRPC_OUT_ANSWER)
         zrpc_expect_closed(p, 0, zrpc_run_timing(run)->prompt);
 }
 
@@ -229,7 +230,8 @@ static void rst_inside_send(struct zrpc_run *run)
     give_up_large_send(run, 0);
 }
 
-static const char shutdown_legal[] = "an RST frame, and then the end of the byte stream without a reset; promptly";
+static const char shutdown_legal[] =
+    "an RST frame, and then the end of the byte stream without a reset; promptly";
 
 static const struct zrpc_case cases[] = {
     {

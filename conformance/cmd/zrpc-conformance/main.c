@@ -108,7 +108,8 @@ static int write_json(const char *path, const struct zrpc_results *results, stru
     return rc;
 }
 
-static int write_reports(const struct zrpc_options *o, const struct zrpc_results *results, struct zrpc_error *err)
+static int write_reports(const struct zrpc_options *o, const struct zrpc_results *results,
+                         struct zrpc_error *err)
 {
     int rc = write_one(o->tap, zrpc_report_tap, results, err);
 
@@ -147,8 +148,12 @@ static int run_cases(const struct zrpc_options *o)
     struct zrpc_profile profile = {0};
     struct zrpc_results results = {0};
     struct zrpc_selected *cases = NULL;
-    struct zrpc_runner runner = {.target = &target, .profile = &profile, .expectations = &expectations,
-                                 .repeat = o->repeat, .on_result = on_result, .ctx = &console};
+    struct zrpc_runner runner = {.target = &target,
+                                 .profile = &profile,
+                                 .expectations = &expectations,
+                                 .repeat = o->repeat,
+                                 .on_result = on_result,
+                                 .ctx = &console};
     struct zrpc_error err;
     size_t n;
     int rc, status;

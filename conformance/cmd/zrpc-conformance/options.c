@@ -81,12 +81,12 @@ static int take_requirements(struct zrpc_options *o, const char *value, struct z
     return 0;
 }
 
-#define TEXT_OPTION(field)                                                                          \
-    static int take_##field(struct zrpc_options *o, const char *value, struct zrpc_error *err)      \
-    {                                                                                               \
-        (void)err;                                                                                  \
-        o->field = value;                                                                           \
-        return 0;                                                                                   \
+#define TEXT_OPTION(field)                                                                     \
+    static int take_##field(struct zrpc_options *o, const char *value, struct zrpc_error *err) \
+    {                                                                                          \
+        (void)err;                                                                             \
+        o->field = value;                                                                      \
+        return 0;                                                                              \
     }
 TEXT_OPTION(target)
 TEXT_OPTION(exec)
@@ -104,7 +104,8 @@ static const struct {
     take_option *take;
 } table[] = {
     {"--target", "ENDPOINT", "test the server there, e.g. tcp:127.0.0.1:8888", take_target},
-    {"--exec", "COMMAND", "start the server, and again if it dies; it prints \"listening on ENDPOINT\"", take_exec},
+    {"--exec", "COMMAND", "start the server, and again if it dies; it prints \"listening on ENDPOINT\"",
+     take_exec},
     {"--profile", "FILE", "what the target offers (see `zrpc-conformance profile`)", take_profile},
     {"--expect", "FILE", "known shortcomings: lines `xfail|may-fail CASE-GLOB REASON`", take_expectations},
     {"--role", "ROLE", "what the target plays: server (default) or client", take_role},
@@ -135,13 +136,16 @@ static const struct {
 
 void zrpc_options_print_usage(void)
 {
-    puts("usage: zrpc-conformance [COMMAND] [OPTIONS]\n\nTests an implementation of zrepl's RPC protocol over the "
-         "wire.\n\ncommands:");
+    puts(
+        "usage: zrpc-conformance [COMMAND] [OPTIONS]\n\nTests an implementation of zrepl's RPC protocol over "
+        "the "
+        "wire.\n\ncommands:");
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         printf("  %-24s %s\n", commands[i].name, commands[i].help);
     puts("\noptions:");
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
-        printf("  %-14s %-9s %s\n", table[i].name, table[i].value == NULL ? "" : table[i].value, table[i].help);
+        printf("  %-14s %-9s %s\n", table[i].name, table[i].value == NULL ? "" : table[i].value,
+               table[i].help);
     puts("\nexit status: 0 conformant, 1 not conformant, 2 usage, 3 the target cannot be reached");
 }
 
