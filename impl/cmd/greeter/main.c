@@ -1,0 +1,97 @@
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "greeter.h"
+#include "zrpc/transport.h"
+
+static int stop_fd = -1;
+
+static void on_signal(int signo)
+{
+    const uint64_t one = 1;
+
+    (void)signo;
+    if (write(stop_fd, &one, sizeof one) < 0)
+        return;
+}
+
+static int server(const char *address, const struct zrpc_log *log, struct zrpc_error *err)
+{
+    static const struct zrpc_tcp_client clients[] = {{"127.0.0.1", "localclient"}, {"::1", "localclient"}};
+    const struct sigaction action = {.sa_handler = on_signal};
+    struct zrpc_listener *listener;
+    int rc;
+
+    stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (stop_fd < 0)
+        return zrpc_fail(err, ZRPC_ERR_SYSTEM, "no eventfd");
+    rc = zrpc_tcp_listen(address, clients, 2, &listener, err);
+    if (rc == 0) {
+        sigaction(SIGTERM, &action, NULL);
+        sigaction(SIGINT, &action, NULL);
+        fprintf(stderr, "listening on %s\n", listener->ops->address(listener));
+        rc = greeter_serve(listener, stop_fd, log, err);
+        listener->ops->close(listener);
+    }
+    close(stop_fd);
+    return rc;
+}
+
+static int client(const char *address, const char *name, const struct zrpc_log *log, struct zrpc_error *err)
+{
+    struct zrpc_dialer *dialer;
+    char *answer;
+    int rc = zrpc_tcp_dialer(address, ZRPC_DIAL_TIMEOUT_DEFAULT, &dialer, err);
+
+    if (rc < 0)
+        return rc;
+    rc = greeter_greet(dialer, name, log, &answer, err);
+    dialer->ops->close(dialer);
+    if (rc < 0)
+        return rc;
+    printf("got response:\n\t%s\n", answer);
+    free(answer);
+    return fflush(stdout) == 0 ? 0 : zrpc_fail(err, ZRPC_ERR_SYSTEM, "cannot write to standard output");
+}
+
+int main(int argc, char **argv)
+{
+    const char *mode = "", *address = "127.0.0.1:8080", *name = "somethingimadeup";
+    bool help = false;
+    const struct cli_option options[] = {
+        {"mode", CLI_STRING, &mode, "client|server", "what to be"},
+        {"address", CLI_STRING, &address, "HOST:PORT", "of the server (127.0.0.1:8080)"},
+        {"name", CLI_STRING, &name, "NAME", "client: whom to greet (somethingimadeup)"},
+        {"help", CLI_FLAG, &help, NULL, "show this"},
+        {0},
+    };
+    struct cli_list args;
+    struct zrpc_log log;
+    struct zrpc_error err = {0};
+    int rc = cli_parse(options, argc, argv, &args, &err);
+
+    zrpc_log_init_stderr(&log, ZRPC_LOG_DEBUG);
+    if (rc == 0 && help) {
+        printf(
+            "usage: greeter -mode client|server [OPTION...]\n\n"
+            "A gRPC service that knows its clients' identities, on plain TCP.\n\n");
+        cli_print_options(stdout, options);
+        return 0;
+    }
+    if (rc == 0 && args.n > 0)
+        rc = zrpc_fail(&err, ZRPC_ERR_USAGE, "unexpected argument \"%s\"", args.items[0]);
+    else if (rc == 0 && strcmp(mode, "server") == 0)
+        rc = server(address, &log, &err);
+    else if (rc == 0 && strcmp(mode, "client") == 0)
+        rc = client(address, name, &log, &err);
+    else if (rc == 0)
+        rc = zrpc_fail(&err, ZRPC_ERR_USAGE, "-mode \"%s\", expected client or server", mode);
+    if (rc < 0)
+        fprintf(stderr, "greeter: %s\n", err.text);
+    return rc == 0 ? 0 : rc == ZRPC_ERR_USAGE ? 2 : 1;
+}
