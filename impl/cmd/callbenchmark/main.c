@@ -5,7 +5,6 @@
  *
  * Client and server share the process; the connection is TCP on the loopback.
  */
-#include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -15,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cli/cli.h"
 #include "zrpc/channel.h"
 #include "zrpc/grpc_conn.h"
 #include "zrpc/replication.h"
@@ -218,26 +218,35 @@ static void measure_calls(size_t callers, double seconds, double tcp)
 
 int main(int argc, char **argv)
 {
-    static const struct option flags[] = {
-        {"seconds", required_argument, NULL, 's'}, {"callers", required_argument, NULL, 'c'}, {0}};
-    double seconds = 2, tcp;
-    size_t callers = 64;
-    int flag;
+    uint64_t seconds = 2, callers = 64;
+    bool help = false;
+    const struct cli_option options[] = {
+        {"seconds", CLI_NUMBER, &seconds, "N", "how long each measurement takes (2)"},
+        {"callers", CLI_NUMBER, &callers, "N", "threads calling at the same time (64)"},
+        {"help", CLI_FLAG, &help, NULL, "show this"},
+        {0},
+    };
+    struct cli_list args;
+    struct zrpc_error err = {0};
+    double tcp;
+    int rc = cli_parse(options, argc, argv, &args, &err);
 
-    while ((flag = getopt_long_only(argc, argv, "", flags, NULL)) != -1) {
-        if (flag == 's')
-            seconds = atof(optarg);
-        else if (flag == 'c')
-            callers = strtoul(optarg, NULL, 10);
-        else
-            callers = 0;
-    }
-    if (seconds <= 0 || callers == 0 || callers > CALLERS_MAX || optind != argc) {
-        fprintf(stderr, "usage: callbenchmark [-seconds N] [-callers 1..%d]\n", CALLERS_MAX);
+    if (rc == 0 && (args.n > 0 || seconds == 0 || callers == 0 || callers > CALLERS_MAX))
+        rc = zrpc_fail(&err, ZRPC_ERR_USAGE, "expected no arguments, seconds above 0 and 1 to %d callers",
+                       CALLERS_MAX);
+    if (rc < 0) {
+        fprintf(stderr, "callbenchmark: %s\n", err.text);
         return 2;
     }
-    tcp = measure_tcp(seconds);
+    if (help) {
+        printf(
+            "usage: callbenchmark [OPTION...]\n\n"
+            "Calls on a control connection in this process, beside what plain TCP gives.\n\n");
+        cli_print_options(stdout, options);
+        return 0;
+    }
+    tcp = measure_tcp((double)seconds);
     printf("plain TCP:  %9.0f round trips/s  %.1f us each\n", 1 / tcp, tcp * 1e6);
-    measure_calls(callers, seconds, tcp);
+    measure_calls(callers, (double)seconds, tcp);
     return 0;
 }
