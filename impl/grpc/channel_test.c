@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "testing/alloc.h"
 #include "testing/h2peer.h"
 #include "testing/suite.h"
 #include "zrpc/grpc_conn.h"
@@ -78,7 +79,7 @@ static int connect_to_rig(void *ctx, zrpc_time deadline, struct zrpc_wire **out,
     struct served *s;
     int rc = 0;
 
-    CHECK(deadline > zrpc_now());
+    CHECK(deadline < ZRPC_NEVER);
     pthread_mutex_lock(&r->lock);
     r->attempts++;
     if (r->refuse > 0) {
@@ -894,6 +895,44 @@ static void an_unused_channel_can_be_freed(void)
     zrpc_channel_free(NULL);
 }
 
+/* Client, server and their connecting share the memory that runs out, so which call fails is left to chance;
+ * but every call ends, and with memory enough again, every call succeeds. */
+static void memory_runs_out_at_every_step(void)
+{
+    struct zrpc_call_options options = {.wait_for_ready = true};
+    struct zrpc_error err;
+    unsigned failed = 0;
+
+    start();
+    for (long n = 1; n <= 150 && rig.n_served < CONNS_MAX - 2; n++) {
+        zrpc_alloc_fail_at(n);
+        failed += ping(&err) < 0;
+        zrpc_alloc_fail_at(0);
+        CHECK_OK(ping_with("again", &options, NULL, &err));
+    }
+    CHECK(failed > 5);
+    stop();
+}
+
+static void descriptors_and_threads_run_out(void)
+{
+    struct zrpc_connector connector = {.connect = connect_to_rig, .ctx = &rig};
+    struct zrpc_call_options options = {.wait_for_ready = true};
+    struct zrpc_channel *channel = NULL;
+    struct zrpc_error err;
+
+    start();
+    for (long n = 1; n <= 2; n++) { /* its eventfd, its thread */
+        zrpc_resource_fail_at(n);
+        CHECK_CODE(zrpc_channel_new(&connector, &quick, &channel, &err), ZRPC_ERR_SYSTEM);
+    }
+    zrpc_resource_fail_at(1); /* the thread of an attempt */
+    CHECK_CODE(ping(&err), ZRPC_ERR_UNAVAILABLE);
+    zrpc_resource_fail_at(0);
+    CHECK_OK(ping_with("again", &options, NULL, &err));
+    stop();
+}
+
 static const struct zrpc_test tests[] = {
     {"calls and states", calls_and_states},
     {"it can connect before the first call", it_can_connect_before_the_first_call},
@@ -918,6 +957,8 @@ static const struct zrpc_test tests[] = {
     {"shutdown ends calls at its deadline", shutdown_ends_calls_at_its_deadline},
     {"closing interrupts an attempt", closing_interrupts_an_attempt},
     {"an unused channel can be freed", an_unused_channel_can_be_freed},
+    {"memory runs out at every step", memory_runs_out_at_every_step},
+    {"descriptors and threads run out", descriptors_and_threads_run_out},
     {NULL, NULL},
 };
 

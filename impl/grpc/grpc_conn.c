@@ -324,7 +324,8 @@ int zrpc_grpc_conn_run(struct zrpc_grpc_conn *c, struct zrpc_error *err)
     struct zrpc_error why = {0};
     int rc = loop(c, &why);
 
-    if (rc == ZRPC_ERR_END && zrpc_grpc_server_open_calls(c->server) == 0)
+    /* Real clients vanish without a word when they end. */
+    if ((rc == ZRPC_ERR_END || rc == ZRPC_ERR_RESET) && zrpc_grpc_server_open_calls(c->server) == 0)
         rc = 0;
     if (rc < 0)
         zrpc_fail(err, rc, "%s", why.text);

@@ -279,23 +279,19 @@ static int tick_calls(struct zrpc_grpc_server *s, zrpc_time now)
     return rv;
 }
 
-static int final_goaway(struct zrpc_grpc_server *s)
-{
-    s->final_goaway_at = ZRPC_NEVER;
-    return nghttp2_submit_goaway(s->h2.ng, NGHTTP2_FLAG_NONE,
-                                 nghttp2_session_get_last_proc_stream_id(s->h2.ng), NGHTTP2_NO_ERROR, NULL,
-                                 0);
-}
-
 int zrpc_grpc_server_tick(struct zrpc_grpc_server *s, zrpc_time now, struct zrpc_error *err)
 {
-    int rv = 0;
+    int rv = 0, rc = 0;
 
     if (now >= s->next_time)
         rv = tick_calls(s, now);
-    if (rv == 0 && now >= s->final_goaway_at)
-        rv = final_goaway(s);
-    return rv == 0 ? h2_keepalive(&s->h2, now, false, err) : h2_fail(err, rv, "answering calls");
+    if (rv != 0)
+        return h2_fail(err, rv, "answering calls");
+    if (now >= s->final_goaway_at) {
+        s->final_goaway_at = ZRPC_NEVER;
+        rc = h2_final_goaway(&s->h2, err);
+    }
+    return rc < 0 ? rc : h2_keepalive(&s->h2, now, false, err);
 }
 
 zrpc_time zrpc_grpc_server_wakeup(const struct zrpc_grpc_server *s)

@@ -1,6 +1,7 @@
 #include "grpc/h2.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 int h2_fail(struct zrpc_error *err, ssize_t nghttp2_code, const char *what)
@@ -10,16 +11,43 @@ int h2_fail(struct zrpc_error *err, ssize_t nghttp2_code, const char *what)
     return zrpc_fail(err, code, "HTTP/2: %s: %s", what, nghttp2_strerror((int)nghttp2_code));
 }
 
+/* nghttp2 takes its memory where we do, so that whoever replaces or limits ours has both. */
+static void *take(size_t size, void *none)
+{
+    (void)none;
+    return malloc(size);
+}
+
+static void give_back(void *p, void *none)
+{
+    (void)none;
+    free(p);
+}
+
+static void *take_zeroed(size_t n, size_t size, void *none)
+{
+    (void)none;
+    return calloc(n, size);
+}
+
+static void *resize(void *p, size_t size, void *none)
+{
+    (void)none;
+    return realloc(p, size);
+}
+
 static int create(struct h2 *h, const struct h2_config *config, nghttp2_session_callbacks *callbacks,
                   nghttp2_option *options)
 {
+    nghttp2_mem memory = {.malloc = take, .free = give_back, .calloc = take_zeroed, .realloc = resize};
+
     nghttp2_option_set_no_closed_streams(options, 1);
     /* Real clients send an :authority that no URI allows (ZR-H2-013); the server checks requests itself. */
     nghttp2_option_set_no_http_messaging(options, config->server);
     config->callbacks(callbacks);
     if (config->server)
-        return nghttp2_session_server_new2(&h->ng, callbacks, config->user_data, options);
-    return nghttp2_session_client_new2(&h->ng, callbacks, config->user_data, options);
+        return nghttp2_session_server_new3(&h->ng, callbacks, config->user_data, options, &memory);
+    return nghttp2_session_client_new3(&h->ng, callbacks, config->user_data, options, &memory);
 }
 
 int h2_init(struct h2 *h, const struct h2_config *config, zrpc_time now, struct zrpc_error *err)
@@ -79,7 +107,10 @@ void h2_frame_sent(struct h2 *h, const nghttp2_frame *frame)
 {
     char why[H2_GOAWAY_TEXT_MAX];
 
-    if (frame->hd.type != NGHTTP2_GOAWAY || frame->goaway.error_code == NGHTTP2_NO_ERROR)
+    if (frame->hd.type != NGHTTP2_GOAWAY)
+        return;
+    h->final_goaway_sent = frame->goaway.last_stream_id != INT32_MAX;
+    if (frame->goaway.error_code == NGHTTP2_NO_ERROR)
         return;
     keep_text(why, frame->goaway.opaque_data, frame->goaway.opaque_data_len);
     zrpc_fail(&h->failure, ZRPC_ERR_HTTP2, "HTTP/2: the peer broke the protocol: %s%s%s",
@@ -98,23 +129,44 @@ int h2_input(struct h2 *h, zrpc_time now, struct zrpc_view in, struct zrpc_error
     return n < 0 ? h2_fail(err, n, "receiving") : 0;
 }
 
+/* Takes what nghttp2 next has to send: 1, or 0 when there is nothing. */
+static int take_output(struct h2 *h, struct zrpc_error *err)
+{
+    const uint8_t *data = NULL;
+    ssize_t n = nghttp2_session_mem_send(h->ng, &data);
+    int rc;
+
+    if (n < 0)
+        return h2_fail(err, n, "sending");
+    if (n == 0)
+        return 0;
+    rc = zrpc_buf_append(&h->output, zrpc_view(data, (size_t)n), err);
+    if (rc < 0)
+        return rc;
+    h->bytes_queued += (uint64_t)n;
+    return 1;
+}
+
 static int fill(struct h2 *h, struct zrpc_error *err)
 {
-    while (h->output.len < H2_OUTPUT_CHUNK) {
-        const uint8_t *data = NULL;
-        ssize_t n = nghttp2_session_mem_send(h->ng, &data);
-        int rc;
+    int rc = 1;
 
-        if (n < 0)
-            return h2_fail(err, n, "sending");
-        if (n == 0)
-            return 0;
-        rc = zrpc_buf_append(&h->output, zrpc_view(data, (size_t)n), err);
-        if (rc < 0)
-            return rc;
-        h->bytes_queued += (uint64_t)n;
-    }
-    return 0;
+    while (rc > 0 && h->output.len < H2_OUTPUT_CHUNK)
+        rc = take_output(h, err);
+    return rc < 0 ? rc : 0;
+}
+
+int h2_final_goaway(struct h2 *h, struct zrpc_error *err)
+{
+    int rv = nghttp2_submit_goaway(h->ng, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(h->ng),
+                                   NGHTTP2_NO_ERROR, NULL, 0);
+    int rc = 1;
+
+    if (rv != 0)
+        return h2_fail(err, rv, "GOAWAY");
+    while (rc > 0 && !h->final_goaway_sent)
+        rc = take_output(h, err);
+    return rc < 0 ? rc : 0;
 }
 
 int h2_output(struct h2 *h, struct zrpc_view *out, struct zrpc_error *err)

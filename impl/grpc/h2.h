@@ -24,6 +24,7 @@ struct h2 {
     struct zrpc_keepalive keepalive;
     zrpc_time now;             /* of the call under way */
     struct zrpc_error failure; /* we ended the connection with an error; code 0: we have not */
+    bool final_goaway_sent;    /* with the id of the last stream */
     /* the peer's GOAWAY */
     bool goaway_received;
     uint32_t goaway_error;
@@ -53,6 +54,9 @@ int h2_output(struct h2 *h, struct zrpc_view *out, struct zrpc_error *err);
 void h2_sent(struct h2 *h, size_t n);
 int h2_keepalive(struct h2 *h, zrpc_time now, bool calls_open, struct zrpc_error *err);
 int h2_ping(struct h2 *h, enum h2_ping kind, struct zrpc_error *err);
+/* Announces the last stream, and holds to it: a stream that came before this went out would count as refused
+ * for the peer although it is being served. */
+int h2_final_goaway(struct h2 *h, struct zrpc_error *err);
 /* Nothing is left to read or to send. */
 bool h2_ended(const struct h2 *h);
 /* " (after GOAWAY ENHANCE_YOUR_CALM: too_many_pings)", or "" where none came. */

@@ -32,7 +32,7 @@ struct zrpc_grpc_conn_options {
 int zrpc_grpc_conn_new(struct zrpc_wire *wire, const struct zrpc_grpc_conn_options *options,
                        struct zrpc_grpc_conn **out, struct zrpc_error *err);
 /* Serves until the client ends the connection or it breaks, and until all handlers have returned; the wire is
- * closed by then. 0 if it ended in order: GOAWAY, or end of file with no call open. Once only. */
+ * closed by then. 0 if it ended in order: GOAWAY, or the client gone with no call open. Once only. */
 int zrpc_grpc_conn_run(struct zrpc_grpc_conn *conn, struct zrpc_error *err);
 /* From any thread, at any time before free(): no new calls; those under way may finish until `deadline`, then
  * they are cancelled and the connection is closed. The earliest of several deadlines counts. */
