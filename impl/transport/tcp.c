@@ -1,99 +1,25 @@
 #include "zrpc/transport.h"
 
-#include <arpa/inet.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "transport/tcp_clients.h"
 #include "transport/tcp_socket.h"
-
-struct client {
-    struct in6_addr ip; /* IPv4 as IPv4-mapped */
-    char zone[IF_NAMESIZE];
-    char identity[ZRPC_IDENTITY_MAX];
-};
 
 struct tcp_listener {
     struct zrpc_listener base;
     int fd;
     char address[ZRPC_ADDRESS_MAX];
     size_t n_clients;
-    struct client clients[];
+    struct zrpc_tcp_client_entry clients[];
 };
-
-static struct in6_addr mapped(struct in_addr ip)
-{
-    struct in6_addr out = {.s6_addr = {[10] = 0xff, [11] = 0xff}};
-
-    memcpy(&out.s6_addr[12], &ip, sizeof ip);
-    return out;
-}
-
-static int parse_ip(const char *text, struct client *out)
-{
-    const char *percent = strchr(text, '%');
-    size_t len = percent == NULL ? strlen(text) : (size_t)(percent - text);
-    char ip[INET6_ADDRSTRLEN];
-    struct in_addr in4;
-
-    if (len >= sizeof ip)
-        return -1;
-    memcpy(ip, text, len);
-    ip[len] = '\0';
-    if (percent == NULL && inet_pton(AF_INET, ip, &in4) == 1) {
-        out->ip = mapped(in4);
-        return 0;
-    }
-    if (percent != NULL) {
-        size_t zone_len = strlen(percent + 1);
-
-        if (zone_len == 0 || zone_len >= sizeof out->zone)
-            return -1;
-        memcpy(out->zone, percent + 1, zone_len + 1);
-    }
-    return inet_pton(AF_INET6, ip, &out->ip) == 1 ? 0 : -1;
-}
-
-static bool zone_matches(const char *zone, unsigned scope_id)
-{
-    char name[IF_NAMESIZE], number[16];
-
-    snprintf(number, sizeof number, "%u", scope_id);
-    if (strcmp(zone, number) == 0)
-        return true;
-    return scope_id != 0 && if_indextoname(scope_id, name) != NULL && strcmp(zone, name) == 0;
-}
-
-/* An entry for the very link wins over one for the address anywhere. */
-static const struct client *find_client(const struct tcp_listener *l, const struct sockaddr_storage *peer)
-{
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)peer;
-    struct in6_addr ip = in6->sin6_addr;
-    unsigned scope_id = peer->ss_family == AF_INET6 ? in6->sin6_scope_id : 0;
-    const struct client *anywhere = NULL;
-
-    if (peer->ss_family == AF_INET)
-        ip = mapped(((const struct sockaddr_in *)peer)->sin_addr);
-    for (size_t i = 0; i < l->n_clients; i++) {
-        const struct client *c = &l->clients[i];
-
-        if (memcmp(&c->ip, &ip, sizeof ip) != 0)
-            continue;
-        if (c->zone[0] == '\0')
-            anywhere = c;
-        else if (zone_matches(c->zone, scope_id))
-            return c;
-    }
-    return anywhere;
-}
 
 static int tcp_accept(struct zrpc_listener *listener, struct zrpc_accepted *out, struct zrpc_error *err)
 {
     const struct tcp_listener *l = (const struct tcp_listener *)listener;
     struct sockaddr_storage peer = {0};
-    const struct client *client;
     int fd, rc = zrpc_tcp_accept(l->fd, &fd, &peer, err);
 
     if (rc == ZRPC_ERR_AGAIN)
@@ -102,8 +28,7 @@ static int tcp_accept(struct zrpc_listener *listener, struct zrpc_accepted *out,
         return zrpc_error_prefix(err, rc, "%s", l->address);
     *out = (struct zrpc_accepted){0};
     zrpc_tcp_format("tcp", &peer, out->peer);
-    client = find_client(l, &peer);
-    if (client == NULL)
+    if (!zrpc_tcp_client_identify(l->clients, l->n_clients, &peer, out->identity))
         rc = zrpc_fail(err, ZRPC_ERR_REFUSED_IDENTITY, "%s: client %s: its IP is not among the clients",
                        l->address, out->peer);
     else
@@ -112,7 +37,6 @@ static int tcp_accept(struct zrpc_listener *listener, struct zrpc_accepted *out,
         close(fd);
         return rc;
     }
-    memcpy(out->identity, client->identity, sizeof out->identity);
     return 0;
 }
 
@@ -145,17 +69,13 @@ static const struct zrpc_listener_ops listener_ops = {
 
 static int add_client(struct tcp_listener *l, const struct zrpc_tcp_client *in, struct zrpc_error *err)
 {
-    struct client *c = &l->clients[l->n_clients];
-    int rc;
+    struct zrpc_tcp_client_entry *e = &l->clients[l->n_clients];
+    int rc = zrpc_tcp_client_parse(in, e, err);
 
-    if (parse_ip(in->ip, c) < 0)
-        return zrpc_fail(err, ZRPC_ERR_USAGE, "tcp clients: \"%s\" is not an IP address", in->ip);
-    rc = zrpc_identity_check(in->identity, err);
     if (rc < 0)
-        return zrpc_error_prefix(err, rc, "tcp clients: %s", in->ip);
-    memcpy(c->identity, in->identity, strlen(in->identity) + 1);
+        return rc;
     for (size_t i = 0; i < l->n_clients; i++)
-        if (memcmp(&l->clients[i].ip, &c->ip, sizeof c->ip) == 0 && strcmp(l->clients[i].zone, c->zone) == 0)
+        if (zrpc_tcp_client_same(&l->clients[i], e))
             return zrpc_fail(err, ZRPC_ERR_USAGE, "tcp clients: %s is listed twice", in->ip);
     l->n_clients++;
     return 0;

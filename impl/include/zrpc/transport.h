@@ -20,8 +20,10 @@ int zrpc_wire_from_fds(const char *name, int read_fd, int write_fd, struct zrpc_
  * IPv4 and IPv6, as does [::]:PORT; dialling: the host itself). PORT is a number or a service's name. */
 struct zrpc_tcp_client { /* one entry of the `clients` map (ZR-TCP-*) */
     /* As text: IPv4 or IPv6; IPv4-mapped IPv6 equals IPv4. With %ZONE (an interface's name or index) it is
-     * for clients on that link only, and wins over the same address without. */
+     * for clients on that link only, and wins over the same address without. As IP/PREFIX or IP/PREFIX%ZONE
+     * it is for all addresses of that range; the longest prefix wins. */
     const char *ip;
+    /* For a range with one '*', which the client's address replaces: "10.1.2.3", "fe80::1-eth0". */
     const char *identity;
 };
 
