@@ -581,6 +581,39 @@ static void a_vanished_client_frees_the_server(void)
     zrpc_dataconn_client_dispose(&client);
 }
 
+/* The request is whole; three bytes of something else and the end do not change that. */
+static void an_answer_survives_what_follows_the_request(void)
+{
+    static const uint8_t partial[] = {0, 0, 0};
+    Zrpc__Pb__PingReq req = ZRPC__PB__PING_REQ__INIT;
+    struct zrpc_dataconn_client client;
+    struct zrpc_wire *wires[2];
+    struct zrpc_view out, in, content;
+    uint8_t buf[4096];
+    struct service s;
+    ssize_t n;
+
+    service_init(&s, 0);
+    CHECK_OK(zrpc_local_pair(wires, NULL));
+    CHECK_OK(zrpc_dataconn_client_init(&client, NULL, 0, ZRPC_DATACONN_PING, &req.base, false, NULL));
+    out = zrpc_buf_view(&client.x.hc.conn.writer.output);
+    CHECK_INT(zrpc_wire_writev(wires[0],
+                               (struct iovec[]){{(void *)(uintptr_t)out.data, out.len},
+                                                {(void *)(uintptr_t)partial, sizeof partial}},
+                               2, NULL),
+              out.len + sizeof partial);
+    CHECK_OK(zrpc_wire_close_write(wires[0], NULL));
+    service_start(&s, wires[1]);
+    service_join(&s);
+    CHECK_OK(s.rc);
+    n = zrpc_wire_readv(wires[0], &(struct iovec){buf, sizeof buf}, 1, NULL);
+    in = zrpc_view(buf, n > 0 ? (size_t)n : 0);
+    CHECK_INT(zrpc_dataconn_client_input(&client, 0, &in, &content, NULL), ZRPC_EXCHANGE_PHASE);
+    CHECK_INT(client.phase, ZRPC_PHASE_DONE);
+    zrpc_dataconn_client_dispose(&client);
+    zrpc_wire_close(wires[0]);
+}
+
 static void a_request_can_be_cancelled(void)
 {
     struct zrpc_dataconn_options options = {.heartbeat = fast, .cancel_fd = eventfd(1, EFD_CLOEXEC)};
@@ -612,6 +645,7 @@ static const struct zrpc_test tests[] = {
     {"a silent server is given up", a_silent_server_is_given_up},
     {"a server that reads nothing is given up", a_server_that_reads_nothing_is_given_up},
     {"a vanished client frees the server", a_vanished_client_frees_the_server},
+    {"an answer survives what follows the request", an_answer_survives_what_follows_the_request},
     {"a request can be cancelled", a_request_can_be_cancelled},
     {NULL, NULL},
 };

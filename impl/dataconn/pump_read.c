@@ -91,12 +91,10 @@ static size_t read_size(const struct zrpc_pump *p)
 
 static int on_eof(struct zrpc_pump *p, struct zrpc_error *err)
 {
-    const struct zrpc_frameconn *conn = &p->x->hc.conn;
-
     p->at_eof = true;
-    /* A peer that has said all it has to say may close its direction and still wait for the answer. */
-    if (conn->state != ZRPC_CONN_OPEN ||
-        (p->x->expect == ZRPC_EXPECT_NOTHING && zrpc_frame_reader_between_frames(&conn->reader)))
+    /* A peer that has said all that is expected of it may close its direction and still wait for the answer.
+     */
+    if (p->x->hc.conn.state != ZRPC_CONN_OPEN || p->x->expect == ZRPC_EXPECT_NOTHING)
         return 0;
     return zrpc_heartbeatconn_eof(&p->x->hc, err);
 }

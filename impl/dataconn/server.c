@@ -113,7 +113,7 @@ static int on_failure(struct zrpc_dataconn_server *s, zrpc_time now, int code, s
 {
     struct zrpc_error why = {.code = code};
 
-    if (code == ZRPC_ERR_STREAM && s->x.expect == ZRPC_EXPECT_NOTHING && s->phase < ZRPC_PHASE_DONE) {
+    if ((code == ZRPC_ERR_STREAM || code == ZRPC_ERR_FRAME) && s->x.expect == ZRPC_EXPECT_NOTHING) {
         s->deaf = true;
         s->x.reading = false;
         return ZRPC_EXCHANGE_MORE;
