@@ -15,7 +15,7 @@
 #define H2_GOAWAY_TEXT_MAX   128
 
 /* The payload of our PINGs, in its first byte. */
-enum zrpc_h2_ping { H2_PING_KEEPALIVE = 1, H2_PING_SHUTDOWN };
+enum h2_ping { H2_PING_KEEPALIVE = 1, H2_PING_SHUTDOWN };
 
 struct h2 {
     nghttp2_session *ng;
@@ -41,29 +41,29 @@ struct h2_config {
 };
 
 /* Queues SETTINGS and widens the window. */
-int zrpc_h2_init(struct h2 *h, const struct h2_config *config, zrpc_time now, struct zrpc_error *err);
-void zrpc_h2_dispose(struct h2 *h);
+int h2_init(struct h2 *h, const struct h2_config *config, zrpc_time now, struct zrpc_error *err);
+void h2_dispose(struct h2 *h);
 
 /* Called by the role's own callbacks for every frame. */
-void zrpc_h2_frame_received(struct h2 *h, const nghttp2_frame *frame);
-void zrpc_h2_frame_sent(struct h2 *h, const nghttp2_frame *frame);
+void h2_frame_received(struct h2 *h, const nghttp2_frame *frame);
+void h2_frame_sent(struct h2 *h, const nghttp2_frame *frame);
 
-int zrpc_h2_input(struct h2 *h, zrpc_time now, struct zrpc_view in, struct zrpc_error *err);
+int h2_input(struct h2 *h, zrpc_time now, struct zrpc_view in, struct zrpc_error *err);
 /* Fills the output. The view is empty when there is nothing to send; then a failure of ours is reported. */
-int zrpc_h2_output(struct h2 *h, struct zrpc_view *out, struct zrpc_error *err);
-void zrpc_h2_sent(struct h2 *h, size_t n);
-int zrpc_h2_keepalive(struct h2 *h, zrpc_time now, bool calls_open, struct zrpc_error *err);
-int zrpc_h2_ping(struct h2 *h, enum zrpc_h2_ping kind, struct zrpc_error *err);
+int h2_output(struct h2 *h, struct zrpc_view *out, struct zrpc_error *err);
+void h2_sent(struct h2 *h, size_t n);
+int h2_keepalive(struct h2 *h, zrpc_time now, bool calls_open, struct zrpc_error *err);
+int h2_ping(struct h2 *h, enum h2_ping kind, struct zrpc_error *err);
 /* Announces the last stream, and holds to it: a stream that came before this went out would count as refused
  * for the peer although it is being served. */
-int zrpc_h2_final_goaway(struct h2 *h, struct zrpc_error *err);
+int h2_final_goaway(struct h2 *h, struct zrpc_error *err);
 /* Nothing is left to read or to send. */
-bool zrpc_h2_ended(const struct h2 *h);
+bool h2_ended(const struct h2 *h);
 /* " (after GOAWAY ENHANCE_YOUR_CALM: too_many_pings)", or "" where none came. */
 #define H2_GOAWAY_DESCRIPTION_MAX (H2_GOAWAY_TEXT_MAX + 64)
-const char *zrpc_h2_goaway_description(const struct h2 *h, char out[static H2_GOAWAY_DESCRIPTION_MAX]);
+const char *h2_goaway_description(const struct h2 *h, char out[static H2_GOAWAY_DESCRIPTION_MAX]);
 /* nghttp2's code, as an error. */
-int zrpc_h2_fail(struct zrpc_error *err, ssize_t nghttp2_code, const char *what);
+int h2_fail(struct zrpc_error *err, ssize_t nghttp2_code, const char *what);
 
 #define H2_HEADER(name_, value_, len_, flags_)                                                  \
     {                                                                                           \
