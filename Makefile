@@ -133,6 +133,14 @@ $(BUILD)/%.a: $(BUILD)/.sources
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
+# The static library as it is installed: one object, in which all names but zrpc_* are local.
+RELEASE_A := $(BUILD)/release/libzrpc.a
+$(RELEASE_A): $(LIB_OBJ) $(BUILD)/.sources
+	$(call say,AR,$@)
+	$(Q)mkdir -p $(@D) && ld -r -o $(@D)/zrpc.o $(LIB_OBJ)
+	$(Q)objcopy --wildcard --keep-global-symbol='zrpc_*' $(@D)/zrpc.o
+	$(Q)rm -f $@ && ar rcs $@ $(@D)/zrpc.o
+
 # The shared library exports zrpc_* alone and, sanitizers apart, needs nothing that it does not name.
 $(LIB_SO): $(LIB_OBJ) impl/libzrpc.map $(BUILD)/.sources
 	$(call say,LD,$@)
@@ -238,17 +246,17 @@ TO_BIN   := $(filter zrpc zrpc-conformance wireevaluator microbenchmark,$(notdir
 define install_to
 	$(Q)install -d '$(1)/lib/pkgconfig' '$(1)/include/zrpc' '$(1)/bin'
 	$(Q)install -m 644 impl/include/zrpc/*.h $(BUILD)/gen/zrepl_v1.pb-c.h '$(1)/include/zrpc'
-	$(Q)install -m 644 $(LIB_A) $(LIB_SO) '$(1)/lib'
+	$(Q)install -m 644 $(RELEASE_A) $(LIB_SO) '$(1)/lib'
 	$(Q)cp -P $(BUILD)/libzrpc.so.$(SOVERSION) $(BUILD)/libzrpc.so '$(1)/lib'
 	$(Q)sed -e 's|@PREFIX@|$(2)|' -e 's|@VERSION@|$(VERSION)|' impl/zrpc.pc.in >'$(1)/lib/pkgconfig/zrpc.pc'
 	$(Q)$(foreach p,$(TO_BIN),install $(BUILD)/bin/$(p) '$(1)/bin' &&) :
 endef
 
-install: all
+install: all $(RELEASE_A)
 	$(call install_to,$(DESTDIR)$(PREFIX),$(PREFIX))
 
 # What scripts/install_test looks at.
-staged: all
+staged: all $(RELEASE_A)
 	$(Q)rm -rf $(BUILD)/staged
 	$(call install_to,$(BUILD)/staged/opt/zrpc,/opt/zrpc)
 

@@ -4,7 +4,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "zrpc/cond.h"
 
 struct job {
     void (*run)(void *arg);
@@ -48,11 +49,10 @@ static struct job queue_take(struct zrpc_workpool *p)
 static bool wait_for_work(struct zrpc_workpool *p)
 {
     zrpc_time until = zrpc_deadline(zrpc_now(), p->idle_timeout);
-    struct timespec ts = {.tv_sec = until / ZRPC_SECOND, .tv_nsec = until % ZRPC_SECOND};
     int errnum = 0;
 
     while (p->queued == 0 && !p->closing && errnum != ETIMEDOUT)
-        errnum = pthread_cond_timedwait(&p->wake, &p->lock, &ts);
+        errnum = zrpc_cond_wait(&p->wake, &p->lock, until);
     return p->queued > 0;
 }
 
@@ -140,15 +140,8 @@ struct zrpc_workpool_stats zrpc_workpool_stats(struct zrpc_workpool *pool)
 
 static int init_sync(struct zrpc_workpool *p, struct zrpc_error *err)
 {
-    pthread_condattr_t attr;
-    int errnum = pthread_condattr_init(&attr);
+    int errnum = zrpc_cond_init(&p->wake);
 
-    if (errnum == 0) {
-        errnum = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-        if (errnum == 0)
-            errnum = pthread_cond_init(&p->wake, &attr);
-        pthread_condattr_destroy(&attr);
-    }
     if (errnum == 0) {
         errnum = pthread_mutex_init(&p->lock, NULL);
         if (errnum != 0)

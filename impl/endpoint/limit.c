@@ -1,26 +1,19 @@
 #include "internal.h"
 
-#include <time.h>
+#include "zrpc/cond.h"
 
 /* Nobody signals a cancellation to the condition, so waiters look at the flag this often. */
 #define LOOK_EVERY (20 * ZRPC_MILLISECOND)
 
 int zrpc_endpoint_limit_init(struct zrpc_endpoint_limit *l, unsigned max, struct zrpc_error *err)
 {
-    pthread_condattr_t attr;
     int rc;
 
     *l = (struct zrpc_endpoint_limit){.max = max};
     rc = pthread_mutex_init(&l->mutex, NULL);
     if (rc != 0)
         return zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, rc, "mutex of an endpoint's limit");
-    rc = pthread_condattr_init(&attr);
-    if (rc == 0) {
-        rc = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-        if (rc == 0)
-            rc = pthread_cond_init(&l->freed, &attr);
-        pthread_condattr_destroy(&attr);
-    }
+    rc = zrpc_cond_init(&l->freed);
     if (rc == 0)
         return 0;
     pthread_mutex_destroy(&l->mutex);
@@ -33,24 +26,14 @@ void zrpc_endpoint_limit_dispose(struct zrpc_endpoint_limit *l)
     pthread_mutex_destroy(&l->mutex);
 }
 
-static struct timespec next_look(void)
-{
-    zrpc_time at = zrpc_deadline(zrpc_now(), LOOK_EVERY);
-
-    return (struct timespec){.tv_sec = at / ZRPC_SECOND, .tv_nsec = at % ZRPC_SECOND};
-}
-
 int zrpc_endpoint_limit_acquire(struct zrpc_endpoint_limit *l, atomic_bool *cancelled, const char *what,
                                 struct zrpc_error *err)
 {
     int rc = 0;
 
     pthread_mutex_lock(&l->mutex);
-    while (l->used >= l->max && !atomic_load(cancelled)) {
-        struct timespec until = next_look();
-
-        pthread_cond_timedwait(&l->freed, &l->mutex, &until);
-    }
+    while (l->used >= l->max && !atomic_load(cancelled))
+        zrpc_cond_wait(&l->freed, &l->mutex, zrpc_now() + LOOK_EVERY);
     if (atomic_load(cancelled)) {
         /* The signal that woke this waiter may have been the only one: hand it on. */
         pthread_cond_signal(&l->freed);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "grpc/channel_impl.h"
+#include "zrpc/cond.h"
 #include "zrpc/pb.h"
 
 #define DRIVE_TIME (2 * ZRPC_MILLISECOND) /* a caller reads that long itself */
@@ -264,17 +265,12 @@ enum zrpc_channel_state zrpc_channel_state(struct zrpc_channel *ch)
 enum zrpc_channel_state zrpc_channel_wait(struct zrpc_channel *ch, enum zrpc_channel_state from,
                                           zrpc_time deadline)
 {
-    const struct timespec until = {.tv_sec = deadline / ZRPC_SECOND, .tv_nsec = deadline % ZRPC_SECOND};
     enum zrpc_channel_state state;
     int rc = 0;
 
     pthread_mutex_lock(&ch->lock);
-    while (ch->shown == from && rc == 0) {
-        if (deadline == ZRPC_NEVER)
-            rc = pthread_cond_wait(&ch->state_changed, &ch->lock);
-        else
-            rc = pthread_cond_clockwait(&ch->state_changed, &ch->lock, CLOCK_MONOTONIC, &until);
-    }
+    while (ch->shown == from && rc == 0)
+        rc = zrpc_cond_wait(&ch->state_changed, &ch->lock, deadline);
     state = ch->shown;
     pthread_mutex_unlock(&ch->lock);
     return state;
@@ -329,7 +325,7 @@ int zrpc_channel_new(const struct zrpc_connector *connector, const struct zrpc_c
     ch->connector = *connector;
     ch->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&ch->lock, NULL);
-    pthread_cond_init(&ch->state_changed, NULL);
+    zrpc_cond_init(&ch->state_changed);
     call_queue_init(&ch->pending);
     call_queue_init(&ch->finished);
     ch->sleeps_until = ZRPC_NEVER;
