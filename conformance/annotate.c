@@ -33,11 +33,11 @@ static const struct {
     {ZRPC_FRAME_HEARTBEAT, "heartbeat"},
     {ZRPC_FRAME_STREAM_TRAILER, "error trailer"},
     {ZRPC_FRAME_STREAM_END, "end of stream"},
-    {1, "1 request header"},
-    {2, "2 request"},
-    {3, "3 response header"},
-    {4, "4 response"},
-    {5, "5 zfs stream"},
+    {1, "request header (1)"},
+    {2, "request (2)"},
+    {3, "response header (3)"},
+    {4, "response (4)"},
+    {5, "zfs stream (5)"},
 };
 
 const char *zrpc_annotate_type(uint32_t type, char out[static ZRPC_ANNOTATE_TYPE_MAX])
@@ -100,8 +100,9 @@ static void emit(struct zrpc_annotator *a, zrpc_time now, const char *text, cons
     zrpc_trace_add(a->trace, now, &ev);
 }
 
-/* What a banner, a label or raw bytes look like. */
-static void emit_bytes(struct zrpc_annotator *a, zrpc_time now, const char *name, struct zrpc_view shown)
+/* What a banner or a label looks like. */
+static void emit_bytes(struct zrpc_annotator *a, zrpc_time now, const char *name, struct zrpc_view shown,
+                       uint64_t total)
 {
     struct zrpc_buf text = {0}, detail = {0};
 
@@ -110,7 +111,7 @@ static void emit_bytes(struct zrpc_annotator *a, zrpc_time now, const char *name
         zrpc_text_add(&text, " (complete now)");
     else if (a->pieces > 1)
         zrpc_text_add(&text, " in %u pieces", a->pieces);
-    zrpc_text_add_bytes(&detail, shown, a->seen, PREVIEW);
+    zrpc_text_add_bytes(&detail, shown, total, PREVIEW);
     emit(a, now, zrpc_text_str(&text), zrpc_text_str(&detail), a->seen, 0);
     zrpc_buf_dispose(&text);
     zrpc_buf_dispose(&detail);
@@ -143,7 +144,7 @@ static void banner_complete(struct zrpc_annotator *a, zrpc_time now)
         a->want = UINT64_MAX;
         return;
     }
-    emit_bytes(a, now, "banner", zrpc_buf_view(&a->unit));
+    emit_bytes(a, now, "banner", zrpc_buf_view(&a->unit), a->seen);
     enter(a, a->active ? ZRPC_ANNOTATE_LABEL : ZRPC_ANNOTATE_FRAMES);
 }
 
@@ -153,8 +154,7 @@ static void label_complete(struct zrpc_annotator *a, zrpc_time now)
 
     while (shown.len > 0 && shown.data[shown.len - 1] == 0)
         shown.len--;
-    a->seen = shown.len;
-    emit_bytes(a, now, "label", shown);
+    emit_bytes(a, now, "label", shown, shown.len);
     a->shared->raw = !zrpc_view_equal(shown, zrpc_view_of(ZRPC_LABEL_DATA));
     enter(a, a->shared->raw ? ZRPC_ANNOTATE_RAW : ZRPC_ANNOTATE_FRAMES);
 }

@@ -50,7 +50,7 @@ void zrpc_annotate(struct zrpc_annotator *a, zrpc_time now, struct zrpc_view byt
 /* Shows the part of a unit that has come so far: call before an event that people should see after it. */
 void zrpc_annotate_flush(struct zrpc_annotator *a, zrpc_time now);
 
-/* "RST", "heartbeat", "end of stream", "error trailer", "5 zfs stream", "unknown type 20000000". */
+/* "RST", "heartbeat", "end of stream", "error trailer", "zfs stream (5)", "unknown type 20000000". */
 #define ZRPC_ANNOTATE_TYPE_MAX 48
 const char *zrpc_annotate_type(uint32_t type, char out[static ZRPC_ANNOTATE_TYPE_MAX]);
 

@@ -1,5 +1,3 @@
-#include <ctype.h>
-
 #include "conformance/report.h"
 
 static const char style[] =
@@ -91,6 +89,24 @@ static void add_definition(struct zrpc_buf *out, const char *term, const char *t
     add_escaped(out, "<dd>", text, "</dd>\n");
 }
 
+/* A sentence of the specification, its `words of the wire` as such. */
+static void add_sentence(struct zrpc_buf *out, const char *text)
+{
+    struct zrpc_buf part = {0};
+    bool code = false;
+    size_t len;
+
+    while (*text != '\0') {
+        len = strcspn(text, "`");
+        zrpc_text_add(&part, "%.*s", (int)len, text);
+        add_escaped(out, code ? "<code>" : "", zrpc_text_str(&part), code ? "</code>" : "");
+        zrpc_buf_clear(&part);
+        text += text[len] == '`' ? len + 1 : len;
+        code = !code;
+    }
+    zrpc_buf_dispose(&part);
+}
+
 static void add_requirements(struct zrpc_buf *out, const struct zrpc_case *tc)
 {
     const struct zrpc_requirement *r;
@@ -98,7 +114,8 @@ static void add_requirements(struct zrpc_buf *out, const struct zrpc_case *tc)
     for (size_t i = 0; i < ZRPC_CASE_REQUIREMENTS_MAX && tc->requirements[i] != NULL; i++) {
         r = zrpc_requirement_find(tc->requirements[i]);
         zrpc_text_add(out, "<dt>%s</dt>", tc->requirements[i]);
-        add_escaped(out, "<dd>", r == NULL ? "" : r->text, "");
+        zrpc_text_add(out, "<dd>");
+        add_sentence(out, r == NULL ? "" : r->text);
         zrpc_text_add(out, " <span class=\"who\">(%s, %s)</span></dd>\n", r == NULL ? "" : r->level,
                       r == NULL ? "" : r->who);
     }

@@ -75,8 +75,11 @@ static void decide(struct zrpc_run *run, enum zrpc_verdict verdict, const char *
         pthread_cond_broadcast(&run->wake);
     }
     pthread_mutex_unlock(&run->lock);
-    if (first)
-        zrpc_peer_cancel_all(run);
+    if (!first)
+        return;
+    zrpc_trace_step(&run->trace, run->decided_at, "%s: %s", zrpc_verdict_name(verdict),
+                    run->got == NULL ? "?" : run->got);
+    zrpc_peer_cancel_all(run);
 }
 
 static char *format(const char *fmt, va_list args)

@@ -29,7 +29,7 @@ struct zrpc_trace_event {
     uint64_t count;     /* how many were folded */
     uint64_t bytes;     /* all of them together: payload of a frame, else the bytes themselves */
     uint32_t fold;      /* 0, or what makes events alike */
-    const char *text;   /* "5 zfs stream" */
+    const char *text;   /* "zfs stream (5)" */
     const char *detail; /* payload or meaning; NULL if there is none */
 };
 
@@ -53,7 +53,7 @@ void zrpc_trace_step(struct zrpc_trace *t, zrpc_time now, const char *fmt, ...)
 size_t zrpc_trace_kept(const struct zrpc_trace *t);
 size_t zrpc_trace_missing(const struct zrpc_trace *t);
 const struct zrpc_trace_event *zrpc_trace_get(const struct zrpc_trace *t, size_t i);
-/* "3 × 5 zfs stream, 1048586 bytes in all, until 0.031". */
+/* "3 × zfs stream (5), 1048586 bytes in all, until 0.031". */
 void zrpc_trace_add_summary(struct zrpc_buf *text, const struct zrpc_trace_event *ev);
 /* One line: "  0.012  #1 --> end of stream   PingReq{...}". */
 void zrpc_trace_add_line(struct zrpc_buf *text, const struct zrpc_trace_event *ev);
