@@ -36,6 +36,7 @@ struct zrpc_mutant {
     void (*server_frame)(struct zrpc_relay *r, struct zrpc_frame frame, struct zrpc_view payload);
     void (*server_end)(struct zrpc_relay *r);
     bool keeps_bytes_apart; /* what follows the banner in the same read is lost */
+    bool many_clients;      /* its case opens hundreds of connections: nothing for slow tools */
     bool needs_process;     /* harms its whole process: run it in one of its own */
 };
 
