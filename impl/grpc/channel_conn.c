@@ -189,9 +189,11 @@ static void note_goaway(struct zrpc_channel *ch, struct channel_conn *conn)
     if (ch->current != conn || !zrpc_grpc_client_draining(conn->session))
         return;
     if (zrpc_grpc_client_too_many_pings(conn->session)) {
+        char interval[ZRPC_DURATION_TEXT_MAX];
+
         ch->keepalive_interval = zrpc_keepalive_doubled(ch->keepalive_interval);
-        zrpc_log(ch->options.log, ZRPC_LOG_INFO,
-                 "server complains of too many pings: keepalive interval doubled", "server", ch->name, NULL);
+        zrpc_log(ch->options.log, ZRPC_LOG_INFO, "too many pings for the server", "server", ch->name,
+                 "keepalive", zrpc_duration_format(ch->keepalive_interval, interval), NULL);
     }
     zrpc_fail(&why, ZRPC_ERR_UNAVAILABLE, "the server takes no more calls");
     retire(ch, conn, &why);

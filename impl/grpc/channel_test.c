@@ -675,7 +675,70 @@ static void too_many_pings_goes_unseen(void)
     rig.serve = serve_goaway;
     CHECK_OK(ping(&err)); /* not processed by the first, answered by the second */
     CHECK_INT(rig.attempts, 2);
-    CHECK_CONTAINS(rig.log, "keepalive interval doubled");
+    CHECK_CONTAINS(rig.log, "too many pings for the server\" server=rig keepalive=20s");
+    stop();
+}
+
+/* Answers many calls, so that the caller comes to read for itself, then none, and is gone. */
+static void serve_many_then_goaway(struct rig *r, struct zrpc_wire *wire)
+{
+    static const char *const headers[] = {":status", "200", "content-type", "application/grpc", NULL};
+    static const char *const trailers[] = {"grpc-status", "0", NULL};
+    struct h2peer *p = new_peer(false);
+    struct h2peer_stream *s;
+    unsigned n = 0;
+
+    r->serve = serve_really;
+    while (n < 50 && exchange(p, wire)) {
+        while ((s = open_stream(p)) != NULL && ++n < 50) {
+            s->closed = true;
+            h2peer_respond(p, s->id, headers, zrpc_buf_view(&s->body), trailers);
+        }
+    }
+    h2peer_goaway(p, s->id - 2, NGHTTP2_ENHANCE_YOUR_CALM, "too_many_pings");
+    flush_and_close(p, wire);
+}
+
+static void a_goaway_that_the_caller_reads(void)
+{
+    struct zrpc_error err;
+
+    start();
+    rig.serve = serve_many_then_goaway;
+    for (int i = 0; i < 100; i++)
+        CHECK_OK(ping(&err));
+    CHECK_INT(rig.attempts, 2);
+    CHECK_CONTAINS(rig.log, "too many pings for the server\" server=rig keepalive=20s");
+    stop();
+}
+
+/* Closing a socket with unread bytes in it destroys what the peer has not read. */
+static void the_last_words_of_a_server_arrive(void)
+{
+    static uint8_t bytes[150000];
+    static const char start_of_talk[] =
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+        "\0\0\4\x8\0\0\0\0\0\0\0\0\0"; /* WINDOW_UPDATE of 0 */
+    struct zrpc_wire *wire;
+    struct iovec iov = {.iov_base = bytes, .iov_len = sizeof bytes};
+    struct pollfd fd;
+    size_t read = 0;
+    ssize_t n;
+
+    start();
+    memcpy(bytes, start_of_talk, sizeof start_of_talk - 1);
+    CHECK_OK(connect_to_rig(&rig, ZRPC_NEVER - 1, &wire, NULL));
+    CHECK_INT(zrpc_wire_writev(wire, &iov, 1, NULL), sizeof bytes);
+    do {
+        fd = zrpc_wire_wait(wire, ZRPC_READ);
+        poll(&fd, 1, -1);
+        iov = (struct iovec){.iov_base = bytes + read, .iov_len = sizeof bytes - read};
+        n = zrpc_wire_readv(wire, &iov, 1, NULL);
+        read += n > 0 ? (size_t)n : 0;
+    } while (n > 0 || n == ZRPC_ERR_AGAIN);
+    CHECK_INT(n, 0);
+    CHECK(read > 17 && bytes[read - 1] != 0); /* GOAWAY ends with nghttp2's words */
+    zrpc_wire_close(wire);
     stop();
 }
 
@@ -947,6 +1010,8 @@ static const struct zrpc_test tests[] = {
     {"waiting for READY", waiting_for_ready},
     {"lost calls fail and the next succeed", lost_calls_fail_and_the_next_succeed},
     {"too_many_pings goes unseen", too_many_pings_goes_unseen},
+    {"a GOAWAY that the caller reads", a_goaway_that_the_caller_reads},
+    {"the last words of a server arrive", the_last_words_of_a_server_arrive},
     {"refused streams are sent again", refused_streams_are_sent_again},
     {"sending again has an end", sending_again_has_an_end},
     {"without SETTINGS it is no connection", without_settings_it_is_no_connection},

@@ -276,6 +276,24 @@ static void informational_responses_are_skipped(void)
     stop();
 }
 
+static void header_lists_are_bounded(void)
+{
+    static char big[12000];
+    static const char *const headers[] = {
+        ":status", "200", "content-type", "application/grpc", "a", big, "b", big, "c", big, NULL};
+    static const char *const trailers[] = {"grpc-status", "0", "d", big, "e", big, "f", big, NULL};
+    struct zrpc_grpc_call call;
+
+    memset(big, 'x', sizeof big - 1);
+    start();
+    begin(&call, ZRPC_NEVER);
+    h2peer_respond(&rig.server, call.stream_id, headers, ping_hi, trailers);
+    pump();
+    check_done(&call, ZRPC_GRPC_RESOURCE_EXHAUSTED, ZRPC_ERR_TOO_BIG, "headers");
+    check_alive();
+    stop();
+}
+
 static void resets_fail_their_call_only(void)
 {
     static const struct {
@@ -536,7 +554,8 @@ static void an_answer_before_the_request_is_whole(void)
     to_client();
     check_done(&call, ZRPC_GRPC_RESOURCE_EXHAUSTED, ZRPC_ERR_HANDLER, "RESOURCE_EXHAUSTED");
     pump();
-    CHECK(h2peer_stream(&rig.server, call.stream_id)->closed);
+    CHECK(h2peer_stream(&rig.server, call.stream_id)->reset);
+    CHECK_INT(h2peer_stream(&rig.server, call.stream_id)->error, NGHTTP2_NO_ERROR);
     check_alive();
     stop();
     free(body);
@@ -580,6 +599,7 @@ static void long_calls_are_probed_by_settings(void)
     h2peer_respond(&rig.server, call.stream_id, ok_headers, ping_hi, ok_trailers);
     pump();
     check_ok(&call);
+    begin(&call, ZRPC_NEVER); /* after the answer, the server counts from zero again */
     advance(10 * S);
     CHECK_INT(rig.server.pings, ZRPC_KEEPALIVE_PINGS_TOLERATED + 1);
     stop();
@@ -638,6 +658,7 @@ static const struct zrpc_test tests[] = {
     {"errors in both forms", errors_in_both_forms},
     {"broken responses", broken_responses},
     {"informational responses are skipped", informational_responses_are_skipped},
+    {"header lists are bounded", header_lists_are_bounded},
     {"resets fail their call only", resets_fail_their_call_only},
     {"a deadline is sent and kept", a_deadline_is_sent_and_kept},
     {"a deadline in the past sends nothing", a_deadline_in_the_past_sends_nothing},

@@ -94,15 +94,13 @@ static void conclude(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call)
 
 static void headers_complete(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call, bool end_stream)
 {
-    if (call->http_status >= 100 && call->http_status < 200)
-        return;
     if (end_stream) {
         conclude(c, call);
         return;
     }
     call->has_status = false; /* counts only at the end */
     call->result.error = (struct zrpc_error){0};
-    if (call->http_status != 200 || call->headers_complete)
+    if (call->http_status != 200 || call->headers_complete) /* such as 103: more is to come */
         return;
     call->headers_complete = true;
     if (!call->content_type_ok) {
