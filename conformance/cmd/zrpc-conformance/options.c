@@ -35,17 +35,6 @@ static int take_level(struct zrpc_options *o, const char *value, struct zrpc_err
     return zrpc_fail(err, ZRPC_ERR_USAGE, "--level %s: expected must, should or may", value);
 }
 
-static int take_role(struct zrpc_options *o, const char *value, struct zrpc_error *err)
-{
-    for (enum zrpc_role role = ZRPC_ROLE_SERVER; role <= ZRPC_ROLE_CLIENT; role++) {
-        if (strcmp(value, zrpc_role_name(role)) == 0) {
-            o->selection.role = role;
-            return 0;
-        }
-    }
-    return zrpc_fail(err, ZRPC_ERR_USAGE, "--role %s: expected server or client", value);
-}
-
 static int take_repeat(struct zrpc_options *o, const char *value, struct zrpc_error *err)
 {
     char *end;
@@ -108,7 +97,6 @@ static const struct {
      take_exec},
     {"--profile", "FILE", "what the target offers (see `zrpc-conformance profile`)", take_profile},
     {"--expect", "FILE", "known shortcomings: lines `xfail|may-fail CASE-GLOB REASON`", take_expectations},
-    {"--role", "ROLE", "what the target plays: server (default) or client", take_role},
     {"--case", "GLOB", "only cases whose id matches; may be repeated", take_case},
     {"--area", "AREA", "only this area; may be repeated", take_area},
     {"--level", "LEVEL", "only this level and stricter ones: must, should, may (default)", take_level},
@@ -128,7 +116,7 @@ static const struct {
     const char *name, *help;
     enum zrpc_command command;
 } commands[] = {
-    {"run", "run cases (default)", ZRPC_COMMAND_RUN},
+    {"server", "test a server (default)", ZRPC_COMMAND_SERVER},
     {"list", "list cases, or with --requirements what covers each requirement", ZRPC_COMMAND_LIST},
     {"profile", "print the profile in use and what its keys mean", ZRPC_COMMAND_PROFILE},
     {"help", "print this", ZRPC_COMMAND_HELP},
@@ -172,7 +160,7 @@ static int take_one(struct zrpc_options *o, int argc, char **argv, int *i, struc
         if (table[k].value == NULL && equals != NULL)
             return zrpc_fail(err, ZRPC_ERR_USAGE, "%s takes no value", table[k].name);
         if (table[k].value != NULL && equals == NULL && *i + 1 == argc)
-            return zrpc_fail(err, ZRPC_ERR_USAGE, "%s needs a %s", table[k].name, table[k].value);
+            return zrpc_fail(err, ZRPC_ERR_USAGE, "%s needs a value: %s", table[k].name, table[k].value);
         if (table[k].value != NULL)
             value = equals != NULL ? equals + 1 : argv[++*i];
         return table[k].take(o, value, err);
@@ -182,7 +170,7 @@ static int take_one(struct zrpc_options *o, int argc, char **argv, int *i, struc
 
 static int check_options(const struct zrpc_options *o, struct zrpc_error *err)
 {
-    if (o->command == ZRPC_COMMAND_RUN && (o->target == NULL) == (o->exec == NULL))
+    if (o->command == ZRPC_COMMAND_SERVER && (o->target == NULL) == (o->exec == NULL))
         return zrpc_fail(err, ZRPC_ERR_USAGE, "exactly one of --target and --exec is needed");
     if (o->untested != NULL && !o->requirements)
         return zrpc_fail(err, ZRPC_ERR_USAGE, "--untested belongs to list --requirements");

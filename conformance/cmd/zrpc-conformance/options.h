@@ -8,7 +8,7 @@
 
 #define ZRPC_OPTIONS_LIST_MAX 64 /* occurrences of --case, of --area */
 
-enum zrpc_command { ZRPC_COMMAND_RUN, ZRPC_COMMAND_LIST, ZRPC_COMMAND_PROFILE, ZRPC_COMMAND_HELP };
+enum zrpc_command { ZRPC_COMMAND_SERVER, ZRPC_COMMAND_LIST, ZRPC_COMMAND_PROFILE, ZRPC_COMMAND_HELP };
 
 struct zrpc_options {
     enum zrpc_command command;

@@ -20,10 +20,10 @@ static void options_are_taken(void)
 {
     struct zrpc_options o;
 
-    CHECK_OK(PARSE(&o, (char *)"--target", (char *)"tcp:a:1", (char *)"--case=frame.*", (char *)"--case",
-                   (char *)"send.full", (char *)"--area", (char *)"send", (char *)"--level=should",
-                   (char *)"--repeat", (char *)"7", (char *)"--no-slow"));
-    CHECK_INT(o.command, ZRPC_COMMAND_RUN);
+    CHECK_OK(PARSE(&o, (char *)"server", (char *)"--target", (char *)"tcp:a:1", (char *)"--case=frame.*",
+                   (char *)"--case", (char *)"send.full", (char *)"--area", (char *)"send",
+                   (char *)"--level=should", (char *)"--repeat", (char *)"7", (char *)"--no-slow"));
+    CHECK_INT(o.command, ZRPC_COMMAND_SERVER);
     CHECK_STR(o.target, "tcp:a:1");
     CHECK_INT(o.selection.n_globs, 2);
     CHECK_STR(o.selection.globs[1], "send.full");
@@ -45,17 +45,16 @@ static void mistakes_are_named(void)
     CHECK_CONTAINS(err.text, "exactly one of --target and --exec");
     CHECK_CODE(PARSE(&o, (char *)"--target", (char *)"a", (char *)"--exec", (char *)"b"), ZRPC_ERR_USAGE);
     CHECK_CODE(PARSE(&o, (char *)"--target"), ZRPC_ERR_USAGE);
-    CHECK_STR(err.text, "--target needs a ENDPOINT");
+    CHECK_STR(err.text, "--target needs a value: ENDPOINT");
     CHECK_CODE(PARSE(&o, (char *)"--targets=x"), ZRPC_ERR_USAGE);
     CHECK_STR(err.text, "unknown option --targets=x");
     CHECK_CODE(PARSE(&o, (char *)"--verbose=yes"), ZRPC_ERR_USAGE);
     CHECK_CODE(PARSE(&o, (char *)"--repeat=0"), ZRPC_ERR_USAGE);
     CHECK_CODE(PARSE(&o, (char *)"--repeat=2x"), ZRPC_ERR_USAGE);
     CHECK_CODE(PARSE(&o, (char *)"--level=can"), ZRPC_ERR_USAGE);
-    CHECK_CODE(PARSE(&o, (char *)"--role=peer"), ZRPC_ERR_USAGE);
     CHECK_CODE(PARSE(&o, (char *)"--color=blue"), ZRPC_ERR_USAGE);
     CHECK_CODE(PARSE(&o, (char *)"walk"), ZRPC_ERR_USAGE);
-    CHECK_CODE(PARSE(&o, (char *)"list", (char *)"run"), ZRPC_ERR_USAGE);
+    CHECK_CODE(PARSE(&o, (char *)"list", (char *)"server"), ZRPC_ERR_USAGE);
     CHECK_CODE(PARSE(&o, (char *)"list", (char *)"--untested=x"), ZRPC_ERR_USAGE);
 }
 
