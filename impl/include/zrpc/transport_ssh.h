@@ -44,10 +44,10 @@ int zrpc_stdinserver_listen(const char *sockdir, const char *const *identities, 
                             struct zrpc_listener **out, struct zrpc_error *err);
 
 /* The forced command: passes the first two descriptors to the daemon, closes all three, and waits. sshd holds
- * the end of the output back as long as anybody has stderr, so err_fd is to be closed too (-1: there is none);
- * it stays open where the descriptors could not be passed. 0 when the wire has ended normally. If the daemon
- * cannot be reached, out_fd is told so: ZRPC_ERR_UNAVAILABLE. ZRPC_ERR_END: the daemon vanished, or the wire
- * ended badly. */
+ * the end of the output back as long as anybody has stderr, so err_fd is to be closed too (-1: there is
+ * none); it stays open where the descriptors could not be passed. 0 when the wire has ended normally. If the
+ * daemon cannot be reached, out_fd is told so: ZRPC_ERR_UNAVAILABLE. ZRPC_ERR_END: the daemon vanished, or
+ * the wire ended badly. */
 int zrpc_stdinserver_proxy(const char *sockdir, const char *identity, int in_fd, int out_fd, int err_fd,
                            struct zrpc_error *err);
 
