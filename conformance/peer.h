@@ -127,7 +127,7 @@ bool zrpc_peer_has_other(struct zrpc_peer *p);
 /* From an RST frame in *seen on: reads to the end of the byte stream or a reset. Other things stay as seen.
  */
 void zrpc_peer_see_end(struct zrpc_peer *p, zrpc_time deadline, struct zrpc_seen *seen);
-/* "an end of stream frame", "the end of the connection", "silence", ... for stories. */
+/* "a frame, RST, of 0 bytes", "the end of the byte stream", "silence", ... for stories. */
 void zrpc_seen_add(struct zrpc_buf *text, const struct zrpc_seen *seen);
 
 /* For the run. The spare peer stands in where there is no memory for another one. */

@@ -217,7 +217,7 @@ void zrpc_seen_add(struct zrpc_buf *text, const struct zrpc_seen *seen)
         zrpc_text_add(text, "%s", names[seen->kind]);
         return;
     }
-    zrpc_text_add(text, "a frame (%s) of %u bytes", zrpc_annotate_type(seen->frame.type, name),
+    zrpc_text_add(text, "a frame, %s, of %u bytes", zrpc_annotate_type(seen->frame.type, name),
                   seen->frame.length);
     if (seen->payload.len > 0) {
         zrpc_text_add(text, ": ");

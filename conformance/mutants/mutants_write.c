@@ -18,9 +18,7 @@ static bool is_end(struct zrpc_frame frame)
 /* What the server's end frame ends is kept in `count`: the type of its last data frame. */
 static void note_type(struct zrpc_relay *r, struct zrpc_frame frame)
 {
-    if (frame.type >= 3 && frame.type <= 5)
-        r->count = frame.type;
-    else if (frame.type == ZRPC_FRAME_STREAM_TRAILER)
+    if ((frame.type >= 3 && frame.type <= 5) || frame.type == ZRPC_FRAME_STREAM_TRAILER)
         r->count = frame.type;
 }
 
