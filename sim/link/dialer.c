@@ -10,8 +10,6 @@
 #include "sim/link/endpoint.h"
 #include "zrpc/clock.h"
 
-extern char **environ;
-
 static int open_tcp(struct zrpc_link_dialer *d, const char *rest, struct zrpc_error *err)
 {
     struct zrpc_tcp_address address;

@@ -358,6 +358,25 @@ static void control_stalls_and_resumes(void)
     CHECK_INT(end(&b), 0);
 }
 
+static void a_reset_that_a_write_finds_is_one(void)
+{
+    char answer[2048] = "";
+    struct bench b;
+
+    begin(&b, false, "buffer: 1");
+    CHECK_OK(control(&b, "stall|direction=to-client", answer));
+    put(b.server, "xy");
+    while (strstr(answer, "to-client: 1 bytes in") == NULL)
+        CHECK_OK(control(&b, "status", answer));
+    reset(&b.server);
+    put(b.client, "a");
+    while (strstr(answer, "receiver gone") == NULL)
+        CHECK_OK(control(&b, "status", answer));
+    CHECK_OK(control(&b, "resume", answer));
+    check_rest(b.client, "xy<reset");
+    CHECK_INT(end(&b), 0);
+}
+
 static void control_answers_on_its_socket(void)
 {
     struct sockaddr_un address;
@@ -594,6 +613,7 @@ static const struct zrpc_test tests[] = {
     {"faults strike real sockets", faults_strike_real_sockets},
     {"black hole is silence for everyone", black_hole_is_silence_for_everyone},
     {"control stalls and resumes", control_stalls_and_resumes},
+    {"a reset that a write finds is one", a_reset_that_a_write_finds_is_one},
     {"control answers on its socket", control_answers_on_its_socket},
     {"refusing and delaying", refusing_and_delaying},
     {"refusal for a time ends", refusal_for_a_time_ends},

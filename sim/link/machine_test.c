@@ -204,6 +204,18 @@ static void black_hole_takes_from_the_sender_and_ends_on_resume(void)
     finish(&b);
 }
 
+static void an_end_that_was_lost_stays_lost(void)
+{
+    struct bench b;
+
+    begin(&b, ZRPC_LINK_OPAQUE, "faults: [{action: blackhole, direction: to-server, at: byte 2, for: 1s}]");
+    send(&b, "abcd");
+    end(&b, ZRPC_LINK_TO_SERVER, ZRPC_LINK_END_OF_FILE);
+    pass(&b, 3600 * ZRPC_SECOND);
+    to_server(&b, "ab|");
+    finish(&b);
+}
+
 static void stall_loses_nothing_and_holds_the_sender(void)
 {
     struct bench b;
@@ -261,6 +273,40 @@ static void one_sided_reset_answers_what_comes_next(void)
     to_server(&b, "");
     answer(&b, "more");
     to_server(&b, "@1000 <reset");
+    finish(&b);
+}
+
+static void a_quiet_reset_is_told_nobody(void)
+{
+    struct bench b;
+
+    begin(&b, ZRPC_LINK_OPAQUE, "faults: [{action: reset, direction: to-client, at: byte 2, quiet: true}]");
+    answer(&b, "abcd");
+    answer(&b, "more");
+    end(&b, ZRPC_LINK_TO_CLIENT, ZRPC_LINK_END_OF_FILE);
+    to_client(&b, "ab|<reset");
+    to_server(&b, "");
+    finish(&b);
+}
+
+static void the_end_is_a_position(void)
+{
+    struct bench b;
+
+    begin(&b, ZRPC_LINK_OPAQUE,
+          "faults:\n"
+          "  - {action: stall, direction: to-server, at: end, for: 1s}\n"
+          "  - {action: reset, direction: to-client, at: end}\n");
+    send(&b, "abc");
+    answer(&b, "xyz");
+    end(&b, ZRPC_LINK_TO_SERVER, ZRPC_LINK_END_OF_FILE);
+    to_server(&b, "abc|");
+    CHECK_INT(b.n_struck, 1);
+    CHECK_INT(b.struck[0].at.edge, ZRPC_LINK_AT_END);
+    pass(&b, 2000 * MS);
+    to_server(&b, "abc|@1000 <eof");
+    end(&b, ZRPC_LINK_TO_CLIENT, ZRPC_LINK_END_OF_FILE);
+    to_client(&b, "xyz|@2000 <reset");
     finish(&b);
 }
 
@@ -658,10 +704,13 @@ static const struct zrpc_test tests[] = {
     {"silence is neither end", silence_is_neither_end},
     {"black hole takes from the sender, and ends on resume",
      black_hole_takes_from_the_sender_and_ends_on_resume},
+    {"an end that was lost stays lost", an_end_that_was_lost_stays_lost},
     {"stall loses nothing and holds the sender", stall_loses_nothing_and_holds_the_sender},
     {"resume may be told by the other direction", resume_may_be_told_by_the_other_direction},
     {"faulty eof leaves the other direction alone", faulty_eof_leaves_the_other_direction_alone},
     {"one-sided reset answers what comes next", one_sided_reset_answers_what_comes_next},
+    {"a quiet reset is told nobody", a_quiet_reset_is_told_nobody},
+    {"the end is a position", the_end_is_a_position},
     {"drop resets both, even after a half-close", drop_resets_both_even_after_a_half_close},
     {"drop after bytes counts each direction", drop_after_bytes_counts_each_direction},
     {"latency delays bytes and end alike", latency_delays_bytes_and_end_alike},

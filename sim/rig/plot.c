@@ -325,7 +325,7 @@ static void draw_heartbeats(const struct picture *p)
     for (int i = 0; i < 5; i++) {
         int y = y_of_panel(2) + i * height;
 
-        text(p, LEFT - 6, y + height / 2 + 4, "tick end", rows[i].name);
+        text(p, LEFT - 6, y + height * 0.5 + 4, "tick end", rows[i].name);
         draw_marks(p, rows[i].side, rows[i].count, y + 5, height - 10, rows[i].class);
     }
 }

@@ -10,8 +10,6 @@
 
 #include "program.h"
 
-extern char **environ;
-
 static volatile sig_atomic_t interrupted;
 
 static void on_signal(int signo)
