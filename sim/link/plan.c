@@ -240,17 +240,17 @@ static void read_fault(struct zrpc_yaml *y, yaml_node_t *node, struct zrpc_link_
 
 static void read_faults(struct zrpc_yaml *y, const char *key, yaml_node_t *node, void *out)
 {
+    struct zrpc_link_plan *plan = out;
     yaml_node_t *item;
 
     if (!zrpc_yaml_is_sequence(y, key, node))
         return;
     for (size_t i = 0; zrpc_yaml_item(y, node, i, &item); i++) {
         struct zrpc_link_fault f;
-        struct zrpc_error err;
 
         read_fault(y, item, &f);
-        if (zrpc_link_plan_add(out, &f, &err) < 0)
-            zrpc_yaml_problem(y, item, key, "%s", err.text);
+        if (zrpc_link_plan_add(plan, &f, NULL) < 0)
+            plan->out_of_memory = true;
     }
 }
 
@@ -298,7 +298,7 @@ static void read_schedule(struct zrpc_yaml *y, const char *key, yaml_node_t *nod
             read_fault(y, item, &f);
         rc = ended ? add_result(plan, &result) : zrpc_link_plan_add(plan, &f, NULL);
         if (rc < 0)
-            zrpc_yaml_problem(y, item, key, "out of memory");
+            plan->out_of_memory = true;
     }
 }
 
@@ -371,7 +371,10 @@ static const struct zrpc_yaml_key plan_keys[] = {
 
 static int read_plan(struct zrpc_link_plan *p, struct zrpc_yaml *y, struct zrpc_error *err)
 {
+    p->out_of_memory = false;
     zrpc_yaml_mapping(y, "the plan", zrpc_yaml_root(y), plan_keys, p);
+    if (p->out_of_memory)
+        return zrpc_fail(err, ZRPC_ERR_NOMEM, "link: out of memory for the plan");
     return zrpc_yaml_result(y, err);
 }
 

@@ -42,6 +42,7 @@ struct zrpc_link_plan {
     size_t n_faults;
     struct zrpc_link_result *results;
     size_t n_results;
+    bool out_of_memory; /* while it was read */
 };
 
 /* An empty plan: relays faithfully. */
