@@ -367,6 +367,19 @@ int zrpc_link_start(struct zrpc_link *l, struct zrpc_error *err)
     return 0;
 }
 
+/* What has arrived already, and can pass at once, does. */
+static void settle(struct zrpc_link *l)
+{
+    struct polled polled = {0};
+
+    for (int i = 0; i < 100 && l->connections != NULL; i++) {
+        service(l, zrpc_now());
+        if (collect(l, &polled, NULL) < 0 || poll(l->fds, polled.n, 0) <= 0)
+            return;
+        dispatch(l, &polled, zrpc_now());
+    }
+}
+
 void zrpc_link_end(struct zrpc_link *l)
 {
     if (l->has_thread) {
@@ -374,6 +387,7 @@ void zrpc_link_end(struct zrpc_link *l)
         pthread_join(l->thread, NULL);
         l->has_thread = false;
     }
+    settle(l);
     while (l->connections != NULL) {
         struct zrpc_link_connection *c = l->connections;
 

@@ -11,7 +11,12 @@
 #include "sim/link/fault.h"
 #include "zrpc/bytes.h"
 
-enum zrpc_link_end { ZRPC_LINK_NO_END, ZRPC_LINK_END_OF_FILE, ZRPC_LINK_END_RESET };
+enum zrpc_link_end {
+    ZRPC_LINK_NO_END,
+    ZRPC_LINK_END_OF_FILE,
+    ZRPC_LINK_END_RESET,
+    ZRPC_LINK_END_LOST, /* in results only: the sender ended, and a black hole took it */
+};
 
 /* What came in one reading. */
 struct zrpc_link_arrival {

@@ -66,8 +66,10 @@ const struct zrpc_link_result *zrpc_link_plan_result(const struct zrpc_link_plan
     return NULL;
 }
 
-static const char *const ends[] = {
-    [ZRPC_LINK_NO_END] = "silence", [ZRPC_LINK_END_OF_FILE] = "eof", [ZRPC_LINK_END_RESET] = "reset"};
+static const char *const ends[] = {[ZRPC_LINK_NO_END] = "open",
+                                   [ZRPC_LINK_END_OF_FILE] = "eof",
+                                   [ZRPC_LINK_END_RESET] = "reset",
+                                   [ZRPC_LINK_END_LOST] = "silence"};
 static const char *const protocols[] = {
     [ZRPC_LINK_ZREPL] = "zrepl", [ZRPC_LINK_FRAMES] = "frames", [ZRPC_LINK_OPAQUE] = "opaque"};
 
@@ -115,13 +117,13 @@ static bool read_text(struct zrpc_yaml *y, const char *key, yaml_node_t *node, c
 
 static int parse_end(const char *text, enum zrpc_link_end *out, struct zrpc_error *err)
 {
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         if (strcmp(text, ends[i]) == 0) {
             *out = (enum zrpc_link_end)i;
             return 0;
         }
     }
-    return zrpc_fail(err, ZRPC_ERR_USAGE, "unknown end \"%s\", expected silence, eof or reset", text);
+    return zrpc_fail(err, ZRPC_ERR_USAGE, "unknown end \"%s\", expected open, eof, reset or silence", text);
 }
 
 TEXT_READER(read_action, enum zrpc_link_action, zrpc_link_action_parse)
