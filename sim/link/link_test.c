@@ -172,8 +172,8 @@ static void check_rest(int fd, const char *expected)
     size_t have = 0;
     ssize_t n;
 
-    while ((n = recv(fd, text + have, sizeof text - have - 16, 0)) > 0)
-        have += (size_t)n;
+    while ((n = recv(fd, text + have, sizeof text - have - 16, 0)) > 0 || (n < 0 && errno == EINTR))
+        have += n > 0 ? (size_t)n : 0;
     snprintf(text + have, 16, n == 0 ? "<eof" : errno == ECONNRESET ? "<reset" : "<errno %d", errno);
     CHECK_STR(text, expected);
 }
