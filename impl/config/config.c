@@ -28,19 +28,19 @@
 
 static const struct zrpc_yaml_key connect_tcp[] = {
     CONNECT("type", zrpc_yaml_string, type),
-    CONNECT("address", config_address, address),
-    CONNECT_("dial_timeout", config_timeout, dial_timeout),
+    CONNECT("address", zrpc_config_address, address),
+    CONNECT_("dial_timeout", zrpc_config_timeout, dial_timeout),
     END,
 };
 
 static const struct zrpc_yaml_key connect_tls[] = {
     CONNECT("type", zrpc_yaml_string, type),
-    CONNECT("address", config_address, address),
+    CONNECT("address", zrpc_config_address, address),
     CONNECT("ca", zrpc_yaml_string, files.ca),
     CONNECT("cert", zrpc_yaml_string, files.cert),
     CONNECT("key", zrpc_yaml_string, files.key),
     CONNECT("server_cn", zrpc_yaml_string, server_cn),
-    CONNECT_("dial_timeout", config_timeout, dial_timeout),
+    CONNECT_("dial_timeout", zrpc_config_timeout, dial_timeout),
     END,
 };
 
@@ -48,44 +48,44 @@ static const struct zrpc_yaml_key connect_ssh[] = {
     CONNECT("type", zrpc_yaml_string, type),
     CONNECT("host", zrpc_yaml_string, host),
     CONNECT("user", zrpc_yaml_string, user),
-    CONNECT("port", config_port, port),
+    CONNECT("port", zrpc_config_port, port),
     CONNECT("identity_file", zrpc_yaml_string, identity_file),
-    CONNECT_("transport_open_command", config_ignored, type), /* zrepl does not use it either */
+    CONNECT_("transport_open_command", zrpc_config_ignored, type), /* zrepl does not use it either */
     CONNECT_("ssh_command", zrpc_yaml_string, ssh_command),
-    CONNECT_("options", config_strings, options),
-    CONNECT_("dial_timeout", config_timeout, dial_timeout),
+    CONNECT_("options", zrpc_config_strings, options),
+    CONNECT_("dial_timeout", zrpc_config_timeout, dial_timeout),
     END,
 };
 
 static const struct zrpc_yaml_key connect_local[] = {
     CONNECT("type", zrpc_yaml_string, type),
     CONNECT("listener_name", zrpc_yaml_string, listener_name),
-    CONNECT("client_identity", config_identity, client_identity),
-    CONNECT_("dial_timeout", config_timeout, dial_timeout),
+    CONNECT("client_identity", zrpc_config_identity, client_identity),
+    CONNECT_("dial_timeout", zrpc_config_timeout, dial_timeout),
     END,
 };
 
 static const struct zrpc_yaml_key serve_tcp[] = {
     SERVE("type", zrpc_yaml_string, type),
-    SERVE("listen", config_address, listen),
-    SERVE("clients", config_clients, clients),
+    SERVE("listen", zrpc_config_address, listen),
+    SERVE("clients", zrpc_config_clients, clients),
     END,
 };
 
 static const struct zrpc_yaml_key serve_tls[] = {
     SERVE("type", zrpc_yaml_string, type),
-    SERVE("listen", config_address, listen),
+    SERVE("listen", zrpc_config_address, listen),
     SERVE("ca", zrpc_yaml_string, files.ca),
     SERVE("cert", zrpc_yaml_string, files.cert),
     SERVE("key", zrpc_yaml_string, files.key),
-    SERVE("client_cns", config_cns, client_cns),
-    SERVE_("handshake_timeout", config_timeout, handshake_timeout),
+    SERVE("client_cns", zrpc_config_cns, client_cns),
+    SERVE_("handshake_timeout", zrpc_config_timeout, handshake_timeout),
     END,
 };
 
 static const struct zrpc_yaml_key serve_stdinserver[] = {
     SERVE("type", zrpc_yaml_string, type),
-    SERVE("client_identities", config_identities, client_identities),
+    SERVE("client_identities", zrpc_config_identities, client_identities),
     END,
 };
 
@@ -271,9 +271,9 @@ static void read_global_serve(struct zrpc_yaml *y, const char *key, yaml_node_t 
 
 static const struct zrpc_yaml_key global_keys[] = {
     {"serve", read_global_serve, 0, .required = false},
-    {"logging", config_ignored, 0, .required = false},
-    {"monitoring", config_ignored, 0, .required = false},
-    {"control", config_ignored, 0, .required = false},
+    {"logging", zrpc_config_ignored, 0, .required = false},
+    {"monitoring", zrpc_config_ignored, 0, .required = false},
+    {"control", zrpc_config_ignored, 0, .required = false},
     END,
 };
 

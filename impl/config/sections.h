@@ -54,14 +54,14 @@ struct zrpc_config {
 };
 
 /* Readers of values that mean something to a transport, and note what it would not take. */
-zrpc_yaml_reader config_address;    /* const char *: HOST:PORT */
-zrpc_yaml_reader config_identity;   /* const char * */
-zrpc_yaml_reader config_identities; /* struct string_list */
-zrpc_yaml_reader config_cns;        /* the same, and the same name may stand there again */
-zrpc_yaml_reader config_strings;    /* struct string_list */
-zrpc_yaml_reader config_clients;    /* struct client_map */
-zrpc_yaml_reader config_port;       /* uint64_t: 1 to 65535 */
-zrpc_yaml_reader config_timeout;    /* zrpc_time; empty stands for the default */
-zrpc_yaml_reader config_ignored;    /* nothing */
+zrpc_yaml_reader zrpc_config_address;    /* const char *: HOST:PORT */
+zrpc_yaml_reader zrpc_config_identity;   /* const char * */
+zrpc_yaml_reader zrpc_config_identities; /* struct string_list */
+zrpc_yaml_reader zrpc_config_cns;        /* the same, and the same name may stand there again */
+zrpc_yaml_reader zrpc_config_strings;    /* struct string_list */
+zrpc_yaml_reader zrpc_config_clients;    /* struct client_map */
+zrpc_yaml_reader zrpc_config_port;       /* uint64_t: 1 to 65535 */
+zrpc_yaml_reader zrpc_config_timeout;    /* zrpc_time; empty stands for the default */
+zrpc_yaml_reader zrpc_config_ignored;    /* nothing */
 
 #endif

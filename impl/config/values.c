@@ -4,7 +4,7 @@
 #include "transport/tcp_clients.h"
 #include "transport/tcp_socket.h"
 
-void config_address(struct zrpc_yaml *y, const char *key, yaml_node_t *node, void *out)
+void zrpc_config_address(struct zrpc_yaml *y, const char *key, yaml_node_t *node, void *out)
 {
     struct zrpc_tcp_address address;
     const char *text = NULL;
@@ -18,7 +18,7 @@ void config_address(struct zrpc_yaml *y, const char *key, yaml_node_t *node, voi
         zrpc_yaml_problem(y, node, key, "expected HOST:PORT, [IPV6]:PORT or :PORT, found \"%s\"", text);
 }
 
-void config_identity(struct zrpc_yaml *y, const char *key, yaml_node_t *node, void *out)
+void zrpc_config_identity(struct zrpc_yaml *y, const char *key, yaml_node_t *node, void *out)
 {
     const char *text = NULL;
     struct zrpc_error err;
@@ -65,21 +65,21 @@ static void read_list(struct zrpc_yaml *y, const char *key, yaml_node_t *node, z
     }
 }
 
-void config_strings(struct zrpc_yaml *y, const char *key, yaml_node_t *node, void *out)
+void zrpc_config_strings(struct zrpc_yaml *y, const char *key, yaml_node_t *node, void *out)
 {
     read_list(y, key, node, zrpc_yaml_string, out);
 }
 
-void config_cns(struct zrpc_yaml *y, const char *key, yaml_node_t *node, void *out)
+void zrpc_config_cns(struct zrpc_yaml *y, const char *key, yaml_node_t *node, void *out)
 {
-    read_list(y, key, node, config_identity, out);
+    read_list(y, key, node, zrpc_config_identity, out);
 }
 
-void config_identities(struct zrpc_yaml *y, const char *key, yaml_node_t *node, void *out)
+void zrpc_config_identities(struct zrpc_yaml *y, const char *key, yaml_node_t *node, void *out)
 {
     const struct string_list *list = out;
 
-    read_list(y, key, node, config_identity, out);
+    read_list(y, key, node, zrpc_config_identity, out);
     for (size_t i = 0; i < list->n; i++)
         for (size_t j = 0; j < i; j++)
             if (strcmp(list->items[i], list->items[j]) == 0)
@@ -107,7 +107,7 @@ static void read_client(struct zrpc_yaml *y, const yaml_node_t *at, const char *
     out->n++;
 }
 
-void config_clients(struct zrpc_yaml *y, const char *key, yaml_node_t *node, void *out)
+void zrpc_config_clients(struct zrpc_yaml *y, const char *key, yaml_node_t *node, void *out)
 {
     struct client_map *map = out;
     yaml_node_t *value;
@@ -120,7 +120,7 @@ void config_clients(struct zrpc_yaml *y, const char *key, yaml_node_t *node, voi
         read_client(y, value, key, ip, value, map);
 }
 
-void config_port(struct zrpc_yaml *y, const char *key, yaml_node_t *node, void *out)
+void zrpc_config_port(struct zrpc_yaml *y, const char *key, yaml_node_t *node, void *out)
 {
     unsigned before = y->n_problems;
     uint64_t port = 0;
@@ -146,13 +146,13 @@ static bool is_null(const yaml_node_t *node)
     return text[0] == '\0' || strcmp(text, "~") == 0 || strcmp(text, "null") == 0;
 }
 
-void config_timeout(struct zrpc_yaml *y, const char *key, yaml_node_t *node, void *out)
+void zrpc_config_timeout(struct zrpc_yaml *y, const char *key, yaml_node_t *node, void *out)
 {
     if (!is_null(node))
         zrpc_yaml_duration(y, key, node, out);
 }
 
-void config_ignored(struct zrpc_yaml *y, const char *key, yaml_node_t *node, void *out)
+void zrpc_config_ignored(struct zrpc_yaml *y, const char *key, yaml_node_t *node, void *out)
 {
     (void)y, (void)key, (void)node, (void)out;
 }

@@ -11,20 +11,20 @@
 
 #define DRIVE_TIME (2 * ZRPC_MILLISECOND) /* a caller reads that long itself */
 
-void call_queue_init(struct call_queue *q)
+void zrpc_call_queue_init(struct call_queue *q)
 {
     q->first = NULL;
     q->end = &q->first;
 }
 
-void call_queue_append(struct call_queue *q, struct zrpc_channel_call *call)
+void zrpc_call_queue_append(struct call_queue *q, struct zrpc_channel_call *call)
 {
     call->next = NULL;
     *q->end = call;
     q->end = &call->next;
 }
 
-void channel_release(struct zrpc_channel_call *calls)
+void zrpc_channel_release(struct zrpc_channel_call *calls)
 {
     while (calls != NULL) {
         struct zrpc_channel_call *call = calls;
@@ -34,7 +34,7 @@ void channel_release(struct zrpc_channel_call *calls)
     }
 }
 
-void channel_wake(struct zrpc_channel *ch)
+void zrpc_channel_wake(struct zrpc_channel *ch)
 {
     const uint64_t one = 1;
 
@@ -47,10 +47,10 @@ void channel_wake(struct zrpc_channel *ch)
 
 static void unlock_and_release(struct zrpc_channel *ch)
 {
-    struct zrpc_channel_call *finished = channel_take_finished(ch);
+    struct zrpc_channel_call *finished = zrpc_channel_take_finished(ch);
 
     pthread_mutex_unlock(&ch->lock);
-    channel_release(finished);
+    zrpc_channel_release(finished);
 }
 
 /*
@@ -84,18 +84,18 @@ static bool drive(struct zrpc_channel *ch, struct channel_conn *conn, struct zrp
 
         if (n == 0 && zrpc_now() >= until)
             break;
-        alive = channel_receive(ch, conn) == 0;
+        alive = zrpc_channel_receive(ch, conn) == 0;
         done = sem_trywait(&call->done) == 0;
     }
     pthread_mutex_lock(&ch->lock);
     ch->driver = CHANNEL_DRIVER_NOBODY;
     if (alive) {
-        channel_flush(ch, conn); /* acknowledgements */
+        zrpc_channel_flush(ch, conn); /* acknowledgements */
         idle = quiet(ch) && !zrpc_grpc_client_draining(conn->session);
     }
     pthread_mutex_unlock(&ch->lock);
     if (!idle)
-        channel_wake(ch);
+        zrpc_channel_wake(ch);
     return done;
 }
 
@@ -108,16 +108,16 @@ static bool send_request(struct zrpc_channel *ch, struct zrpc_channel_call *call
     bool alone = false, driving = false;
 
     if (atomic_load(&ch->awake) || pthread_mutex_trylock(&ch->lock) != 0) {
-        channel_wake(ch);
+        zrpc_channel_wake(ch);
         return false;
     }
     conn = ch->current;
     if (quiet(ch)) {
-        channel_take_arrived(ch);
-        channel_dispatch(ch, zrpc_now());
-        channel_flush(ch, conn);
+        zrpc_channel_take_arrived(ch);
+        zrpc_channel_dispatch(ch, zrpc_now());
+        zrpc_channel_flush(ch, conn);
         alone = !conn->blocked && conn->dead_at == ZRPC_NEVER && ch->pending.first == NULL &&
-                channel_wakeup(ch) >= ch->sleeps_until;
+                zrpc_channel_wakeup(ch) >= ch->sleeps_until;
     }
     if (alone && ch->driver == CHANNEL_DRIVER_NOBODY) {
         ch->driver = CHANNEL_DRIVER_CALLER;
@@ -125,7 +125,7 @@ static bool send_request(struct zrpc_channel *ch, struct zrpc_channel_call *call
     }
     unlock_and_release(ch);
     if (!alone)
-        channel_wake(ch);
+        zrpc_channel_wake(ch);
     return driving && drive(ch, conn, call);
 }
 
@@ -140,10 +140,10 @@ static int push_cancellable(struct zrpc_channel *ch, struct zrpc_channel_call *c
     if (!cancelled) {
         call->canceller = canceller;
         canceller->call = call;
-        call_queue_append(&ch->pending, call);
+        zrpc_call_queue_append(&ch->pending, call);
     }
     pthread_mutex_unlock(&ch->lock);
-    channel_wake(ch);
+    zrpc_channel_wake(ch);
     return cancelled ? zrpc_fail(err, ZRPC_ERR_CANCELLED, "cancelled by the caller") : 0;
 }
 
@@ -219,18 +219,18 @@ void zrpc_channel_cancel(struct zrpc_channel *ch, struct zrpc_canceller *cancell
     struct zrpc_channel_call *call;
 
     pthread_mutex_lock(&ch->lock);
-    channel_take_arrived(ch);
+    zrpc_channel_take_arrived(ch);
     canceller->cancelled = true;
     call = canceller->call;
     if (call != NULL && call->conn != NULL) {
         zrpc_grpc_client_cancel(call->conn->session, &call->grpc);
-        channel_harvest(ch, call->conn);
+        zrpc_channel_harvest(ch, call->conn);
     } else if (call != NULL) {
         unlink_pending(ch, call);
-        channel_fail(ch, call, ZRPC_GRPC_CANCELLED, ZRPC_ERR_CANCELLED, "cancelled by the caller");
+        zrpc_channel_fail(ch, call, ZRPC_GRPC_CANCELLED, ZRPC_ERR_CANCELLED, "cancelled by the caller");
     }
     unlock_and_release(ch);
-    channel_wake(ch);
+    zrpc_channel_wake(ch);
 }
 
 /*
@@ -241,7 +241,7 @@ void zrpc_channel_connect(struct zrpc_channel *ch)
     pthread_mutex_lock(&ch->lock);
     zrpc_connectivity_want(&ch->connectivity);
     pthread_mutex_unlock(&ch->lock);
-    channel_wake(ch);
+    zrpc_channel_wake(ch);
 }
 
 void zrpc_channel_reset_connect_backoff(struct zrpc_channel *ch)
@@ -249,7 +249,7 @@ void zrpc_channel_reset_connect_backoff(struct zrpc_channel *ch)
     pthread_mutex_lock(&ch->lock);
     zrpc_connectivity_reset_backoff(&ch->connectivity);
     pthread_mutex_unlock(&ch->lock);
-    channel_wake(ch);
+    zrpc_channel_wake(ch);
 }
 
 enum zrpc_channel_state zrpc_channel_state(struct zrpc_channel *ch)
@@ -281,7 +281,7 @@ void zrpc_channel_shutdown(struct zrpc_channel *ch, zrpc_time deadline)
     pthread_mutex_lock(&ch->lock);
     ch->shutdown_at = zrpc_earlier(ch->shutdown_at, deadline == ZRPC_NEVER ? ZRPC_NEVER - 1 : deadline);
     pthread_mutex_unlock(&ch->lock);
-    channel_wake(ch);
+    zrpc_channel_wake(ch);
 }
 
 /*
@@ -326,8 +326,8 @@ int zrpc_channel_new(const struct zrpc_connector *connector, const struct zrpc_c
     ch->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&ch->lock, NULL);
     zrpc_cond_init(&ch->state_changed);
-    call_queue_init(&ch->pending);
-    call_queue_init(&ch->finished);
+    zrpc_call_queue_init(&ch->pending);
+    zrpc_call_queue_init(&ch->finished);
     ch->sleeps_until = ZRPC_NEVER;
     ch->shutdown_at = ZRPC_NEVER;
     ch->read_buf = malloc(CHANNEL_READ_SIZE);
@@ -342,7 +342,7 @@ int zrpc_channel_new(const struct zrpc_connector *connector, const struct zrpc_c
         goto failed;
     }
     set_options(ch, options);
-    rc = pthread_create(&ch->thread, NULL, channel_thread, ch);
+    rc = pthread_create(&ch->thread, NULL, zrpc_channel_thread, ch);
     if (rc != 0) {
         rc = zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, rc, "no thread for a channel");
         goto failed;
@@ -363,7 +363,7 @@ void zrpc_channel_free(struct zrpc_channel *ch)
         ch->shutdown_at = 0;
     ch->freed = true;
     pthread_mutex_unlock(&ch->lock);
-    channel_wake(ch);
+    zrpc_channel_wake(ch);
     pthread_join(ch->thread, NULL);
     release(ch);
 }

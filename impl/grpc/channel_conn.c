@@ -13,26 +13,26 @@ static void finish(struct zrpc_channel *ch, struct zrpc_channel_call *call)
     call->conn = NULL;
     if (call->canceller != NULL)
         call->canceller->call = NULL;
-    call_queue_append(&ch->finished, call);
+    zrpc_call_queue_append(&ch->finished, call);
 }
 
-void channel_fail(struct zrpc_channel *ch, struct zrpc_channel_call *call, enum zrpc_grpc_status status,
-                  int code, const char *text)
+void zrpc_channel_fail(struct zrpc_channel *ch, struct zrpc_channel_call *call, enum zrpc_grpc_status status,
+                       int code, const char *text)
 {
     call->grpc.result = (struct zrpc_grpc_result){.status = status};
     zrpc_fail(&call->grpc.result.error, code, "%s: %s", ch->name, text);
     finish(ch, call);
 }
 
-struct zrpc_channel_call *channel_take_finished(struct zrpc_channel *ch)
+struct zrpc_channel_call *zrpc_channel_take_finished(struct zrpc_channel *ch)
 {
     struct zrpc_channel_call *first = ch->finished.first;
 
-    call_queue_init(&ch->finished);
+    zrpc_call_queue_init(&ch->finished);
     return first;
 }
 
-void channel_take_arrived(struct zrpc_channel *ch)
+void zrpc_channel_take_arrived(struct zrpc_channel *ch)
 {
     struct zrpc_channel_call *newest = atomic_exchange(&ch->arrived, NULL), *oldest = NULL, *next;
 
@@ -43,11 +43,11 @@ void channel_take_arrived(struct zrpc_channel *ch)
     }
     for (; oldest != NULL; oldest = next) {
         next = oldest->next;
-        call_queue_append(&ch->pending, oldest);
+        zrpc_call_queue_append(&ch->pending, oldest);
     }
 }
 
-void channel_harvest(struct zrpc_channel *ch, struct channel_conn *conn)
+void zrpc_channel_harvest(struct zrpc_channel *ch, struct channel_conn *conn)
 {
     struct zrpc_grpc_call *done;
 
@@ -57,7 +57,7 @@ void channel_harvest(struct zrpc_channel *ch, struct channel_conn *conn)
         call->conn = NULL;
         if (done->result.unprocessed && call->resent < ZRPC_CHANNEL_RESENDS_MAX) {
             call->resent++;
-            call_queue_append(&ch->pending, call);
+            zrpc_call_queue_append(&ch->pending, call);
         } else {
             finish(ch, call);
         }
@@ -71,12 +71,12 @@ static bool dispatch_one(struct zrpc_channel *ch, zrpc_time now, struct zrpc_cha
     int rc;
 
     if (ch->connectivity.state == ZRPC_CHANNEL_SHUTDOWN) {
-        channel_fail(ch, call, ZRPC_GRPC_CANCELLED, ZRPC_ERR_CLOSED, "the channel is closed");
+        zrpc_channel_fail(ch, call, ZRPC_GRPC_CANCELLED, ZRPC_ERR_CLOSED, "the channel is closed");
         return true;
     }
     if (now >= call->grpc.deadline) {
-        channel_fail(ch, call, ZRPC_GRPC_DEADLINE_EXCEEDED, ZRPC_ERR_TIMEOUT,
-                     "deadline exceeded before sending");
+        zrpc_channel_fail(ch, call, ZRPC_GRPC_DEADLINE_EXCEEDED, ZRPC_ERR_TIMEOUT,
+                          "deadline exceeded before sending");
         return true;
     }
     if (ch->current != NULL && ch->connectivity.state == ZRPC_CHANNEL_READY) {
@@ -84,26 +84,27 @@ static bool dispatch_one(struct zrpc_channel *ch, zrpc_time now, struct zrpc_cha
         if (rc == 0)
             call->conn = ch->current;
         else if (rc != ZRPC_ERR_CLOSED)
-            channel_fail(ch, call, ZRPC_GRPC_RESOURCE_EXHAUSTED, rc, err.text);
+            zrpc_channel_fail(ch, call, ZRPC_GRPC_RESOURCE_EXHAUSTED, rc, err.text);
         return rc != ZRPC_ERR_CLOSED;
     }
     if (ch->connectivity.state == ZRPC_CHANNEL_TRANSIENT_FAILURE && !call->wait_for_ready) {
-        channel_fail(ch, call, ZRPC_GRPC_UNAVAILABLE, ZRPC_ERR_UNAVAILABLE, ch->connectivity.failure.text);
+        zrpc_channel_fail(ch, call, ZRPC_GRPC_UNAVAILABLE, ZRPC_ERR_UNAVAILABLE,
+                          ch->connectivity.failure.text);
         return true;
     }
     zrpc_connectivity_want(&ch->connectivity);
     return false;
 }
 
-void channel_dispatch(struct zrpc_channel *ch, zrpc_time now)
+void zrpc_channel_dispatch(struct zrpc_channel *ch, zrpc_time now)
 {
     struct zrpc_channel_call *call = ch->pending.first, *next;
 
-    call_queue_init(&ch->pending);
+    zrpc_call_queue_init(&ch->pending);
     for (; call != NULL; call = next) {
         next = call->next;
         if (!dispatch_one(ch, now, call))
-            call_queue_append(&ch->pending, call);
+            zrpc_call_queue_append(&ch->pending, call);
     }
 }
 
@@ -134,13 +135,13 @@ static void retire(struct zrpc_channel *ch, struct channel_conn *conn, const str
         zrpc_connectivity_lost(&ch->connectivity);
 }
 
-void channel_fail_conn(struct zrpc_channel *ch, struct channel_conn *conn, const struct zrpc_error *why)
+void zrpc_channel_fail_conn(struct zrpc_channel *ch, struct channel_conn *conn, const struct zrpc_error *why)
 {
     zrpc_log(ch->options.log, ZRPC_LOG_INFO, "control connection ended", "server", ch->name, "reason",
              why->text, NULL);
     retire(ch, conn, why);
     zrpc_grpc_client_fail(conn->session, why);
-    channel_harvest(ch, conn);
+    zrpc_channel_harvest(ch, conn);
     close_conn(ch, conn);
 }
 
@@ -152,7 +153,7 @@ static void write_failed(struct zrpc_channel *ch, struct channel_conn *conn, con
     retire(ch, conn, why);
 }
 
-void channel_flush(struct zrpc_channel *ch, struct channel_conn *conn)
+void zrpc_channel_flush(struct zrpc_channel *ch, struct channel_conn *conn)
 {
     struct zrpc_error err;
 
@@ -199,17 +200,17 @@ static void note_goaway(struct zrpc_channel *ch, struct channel_conn *conn)
     retire(ch, conn, &why);
 }
 
-void channel_step_conn(struct zrpc_channel *ch, struct channel_conn *conn, zrpc_time now)
+void zrpc_channel_step_conn(struct zrpc_channel *ch, struct channel_conn *conn, zrpc_time now)
 {
     struct zrpc_error why;
 
     if (now >= conn->dead_at) {
         why = conn->error;
-        channel_fail_conn(ch, conn, &why);
+        zrpc_channel_fail_conn(ch, conn, &why);
         return;
     }
     if (zrpc_grpc_client_tick(conn->session, now, &why) < 0) {
-        channel_fail_conn(ch, conn, &why);
+        zrpc_channel_fail_conn(ch, conn, &why);
         return;
     }
     if (ch->current == conn && zrpc_grpc_client_ready(conn->session))
@@ -218,16 +219,16 @@ void channel_step_conn(struct zrpc_channel *ch, struct channel_conn *conn, zrpc_
     if (ch->current == conn && ch->connectivity.state == ZRPC_CHANNEL_CONNECTING &&
         now >= ch->connectivity.give_up) {
         zrpc_fail(&why, ZRPC_ERR_TIMEOUT, "no SETTINGS from the server in time");
-        channel_fail_conn(ch, conn, &why);
+        zrpc_channel_fail_conn(ch, conn, &why);
         return;
     }
-    channel_harvest(ch, conn);
-    channel_flush(ch, conn);
+    zrpc_channel_harvest(ch, conn);
+    zrpc_channel_flush(ch, conn);
     if (zrpc_grpc_client_ended(conn->session))
         close_conn(ch, conn);
 }
 
-int channel_receive(struct zrpc_channel *ch, struct channel_conn *conn)
+int zrpc_channel_receive(struct zrpc_channel *ch, struct channel_conn *conn)
 {
     struct iovec iov = {.iov_base = ch->read_buf, .iov_len = CHANNEL_READ_SIZE};
     struct zrpc_channel_call *done;
@@ -246,12 +247,12 @@ int channel_receive(struct zrpc_channel *ch, struct channel_conn *conn)
         rc = zrpc_grpc_client_input(conn->session, zrpc_now(), zrpc_view(ch->read_buf, (size_t)n), &why);
     if (rc < 0) {
         note_goaway(ch, conn);
-        channel_fail_conn(ch, conn, &why);
+        zrpc_channel_fail_conn(ch, conn, &why);
     } else {
-        channel_harvest(ch, conn);
+        zrpc_channel_harvest(ch, conn);
     }
-    done = channel_take_finished(ch);
+    done = zrpc_channel_take_finished(ch);
     pthread_mutex_unlock(&ch->lock);
-    channel_release(done);
+    zrpc_channel_release(done);
     return rc;
 }

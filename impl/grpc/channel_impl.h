@@ -84,34 +84,34 @@ struct zrpc_channel {
 };
 
 /* channel.c */
-void channel_wake(struct zrpc_channel *ch);
-void call_queue_init(struct call_queue *q);
-void call_queue_append(struct call_queue *q, struct zrpc_channel_call *call);
+void zrpc_channel_wake(struct zrpc_channel *ch);
+void zrpc_call_queue_init(struct call_queue *q);
+void zrpc_call_queue_append(struct call_queue *q, struct zrpc_channel_call *call);
 /* Wakes the callers of a queue that is nobody else's any more. Without the lock. */
-void channel_release(struct zrpc_channel_call *calls);
+void zrpc_channel_release(struct zrpc_channel_call *calls);
 
 /* channel_io.c */
-void *channel_thread(void *channel);
+void *zrpc_channel_thread(void *channel);
 /* When the thread next has something to do, short of events. With the lock. */
-zrpc_time channel_wakeup(struct zrpc_channel *ch);
+zrpc_time zrpc_channel_wakeup(struct zrpc_channel *ch);
 
 /* channel_conn.c, all but receive() with the lock */
 /* Ends a call that is in no session. */
-void channel_fail(struct zrpc_channel *ch, struct zrpc_channel_call *call, enum zrpc_grpc_status status,
-                  int code, const char *text);
+void zrpc_channel_fail(struct zrpc_channel *ch, struct zrpc_channel_call *call, enum zrpc_grpc_status status,
+                       int code, const char *text);
 /* Takes what has arrived, and begins what can begin. */
-void channel_take_arrived(struct zrpc_channel *ch);
-void channel_dispatch(struct zrpc_channel *ch, zrpc_time now);
+void zrpc_channel_take_arrived(struct zrpc_channel *ch);
+void zrpc_channel_dispatch(struct zrpc_channel *ch, zrpc_time now);
 /* Collects the calls that are over in a session; those to be sent again go back into the queue. */
-void channel_harvest(struct zrpc_channel *ch, struct channel_conn *conn);
-/* What is to be handed to channel_release(). */
-struct zrpc_channel_call *channel_take_finished(struct zrpc_channel *ch);
+void zrpc_channel_harvest(struct zrpc_channel *ch, struct channel_conn *conn);
+/* What is to be handed to zrpc_channel_release(). */
+struct zrpc_channel_call *zrpc_channel_take_finished(struct zrpc_channel *ch);
 /* Writes what the wire takes. */
-void channel_flush(struct zrpc_channel *ch, struct channel_conn *conn);
+void zrpc_channel_flush(struct zrpc_channel *ch, struct channel_conn *conn);
 /* All that time and former events ask for; by the driver, since it may close the connection. */
-void channel_step_conn(struct zrpc_channel *ch, struct channel_conn *conn, zrpc_time now);
-void channel_fail_conn(struct zrpc_channel *ch, struct channel_conn *conn, const struct zrpc_error *why);
+void zrpc_channel_step_conn(struct zrpc_channel *ch, struct channel_conn *conn, zrpc_time now);
+void zrpc_channel_fail_conn(struct zrpc_channel *ch, struct channel_conn *conn, const struct zrpc_error *why);
 /* Reads what there is; by the driver, without the lock. Negative: the connection is closed and gone. */
-int channel_receive(struct zrpc_channel *ch, struct channel_conn *conn);
+int zrpc_channel_receive(struct zrpc_channel *ch, struct channel_conn *conn);
 
 #endif

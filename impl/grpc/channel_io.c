@@ -21,7 +21,7 @@ static void *attempt_thread(void *arg)
     ch->attempt.error = err;
     ch->attempt.finished = true;
     pthread_mutex_unlock(&ch->lock);
-    channel_wake(ch);
+    zrpc_channel_wake(ch);
     return NULL;
 }
 
@@ -114,9 +114,9 @@ static void step_shutdown(struct zrpc_channel *ch, zrpc_time now)
     for (struct channel_conn *conn = ch->conns; conn != NULL; conn = next) {
         next = conn->next;
         zrpc_grpc_client_shutdown(conn->session);
-        channel_flush(ch, conn);
+        zrpc_channel_flush(ch, conn);
         if (now >= ch->shutdown_at)
-            channel_fail_conn(ch, conn, &closed);
+            zrpc_channel_fail_conn(ch, conn, &closed);
     }
 }
 
@@ -129,27 +129,27 @@ static void step(struct zrpc_channel *ch, zrpc_time now)
     step_shutdown(ch, now);
     for (struct channel_conn *conn = ch->conns; conn != NULL; conn = next) {
         next = conn->next;
-        channel_step_conn(ch, conn, now);
+        zrpc_channel_step_conn(ch, conn, now);
     }
     tell_state(ch);
-    channel_take_arrived(ch);
-    channel_dispatch(ch, now);
+    zrpc_channel_take_arrived(ch);
+    zrpc_channel_dispatch(ch, now);
     if (zrpc_connectivity_tick(&ch->connectivity, now)) {
         tell_state(ch);
         begin_attempt(ch);
     }
     if (ch->current != NULL)
-        channel_flush(ch, ch->current);
+        zrpc_channel_flush(ch, ch->current);
     tell_state(ch);
 }
 
 /* What can be done while a caller drives: it will be through in a moment. */
 static void step_beside_caller(struct zrpc_channel *ch, zrpc_time now)
 {
-    channel_take_arrived(ch);
-    channel_dispatch(ch, now);
+    zrpc_channel_take_arrived(ch);
+    zrpc_channel_dispatch(ch, now);
     if (ch->current != NULL)
-        channel_flush(ch, ch->current);
+        zrpc_channel_flush(ch, ch->current);
 }
 
 static bool nothing_else_goes_on(const struct zrpc_channel *ch)
@@ -176,7 +176,7 @@ static void lend_or_take_back(struct zrpc_channel *ch, bool woken)
     ch->answered = 0;
 }
 
-zrpc_time channel_wakeup(struct zrpc_channel *ch)
+zrpc_time zrpc_channel_wakeup(struct zrpc_channel *ch)
 {
     zrpc_time when = zrpc_connectivity_wakeup(&ch->connectivity);
 
@@ -236,7 +236,7 @@ static bool wait_and_receive(struct zrpc_channel *ch, struct wait_set *w, zrpc_t
         const struct pollfd *fd = &w->fds[w->read_index[i]];
 
         if (fd->fd < 0 || fd->revents != 0)
-            channel_receive(ch, w->conns[i]);
+            zrpc_channel_receive(ch, w->conns[i]);
     }
     return woken;
 }
@@ -258,7 +258,7 @@ static zrpc_time work(struct zrpc_channel *ch, bool woken, struct wait_set *w)
         step_beside_caller(ch, now);
     else
         step(ch, now);
-    ch->sleeps_until = channel_wakeup(ch);
+    ch->sleeps_until = zrpc_channel_wakeup(ch);
     if (ch->driver == CHANNEL_DRIVER_CALLER)
         ch->sleeps_until = now + LEND_TIME;
     else if (ch->driver == CHANNEL_DRIVER_NOBODY)
@@ -267,7 +267,7 @@ static zrpc_time work(struct zrpc_channel *ch, bool woken, struct wait_set *w)
     return ch->sleeps_until;
 }
 
-void *channel_thread(void *channel)
+void *zrpc_channel_thread(void *channel)
 {
     struct zrpc_channel *ch = channel;
     struct wait_set w;
@@ -276,11 +276,11 @@ void *channel_thread(void *channel)
     pthread_mutex_lock(&ch->lock);
     for (;;) {
         zrpc_time until = work(ch, woken, &w);
-        struct zrpc_channel_call *done = channel_take_finished(ch);
+        struct zrpc_channel_call *done = zrpc_channel_take_finished(ch);
         bool end = finished(ch);
 
         pthread_mutex_unlock(&ch->lock);
-        channel_release(done);
+        zrpc_channel_release(done);
         if (end)
             return NULL;
         woken = wait_and_receive(ch, &w, until);

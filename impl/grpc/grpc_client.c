@@ -21,7 +21,8 @@ static void link_call(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call)
     c->next_deadline = zrpc_earlier(c->next_deadline, call->deadline);
 }
 
-void client_finish(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call, enum zrpc_grpc_status status)
+void zrpc_grpc_client_finish_call(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call,
+                                  enum zrpc_grpc_status status)
 {
     if (call->stream_id > 0)
         nghttp2_session_set_stream_user_data(c->h2.ng, call->stream_id, NULL);
@@ -41,8 +42,8 @@ void client_finish(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call, enum
     c->done_end = &call->next;
 }
 
-void client_fail(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call, enum zrpc_grpc_status status,
-                 int code, const char *fmt, ...)
+void zrpc_grpc_client_fail_call(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call,
+                                enum zrpc_grpc_status status, int code, const char *fmt, ...)
 {
     char text[ZRPC_ERROR_TEXT_MAX];
     va_list args;
@@ -51,10 +52,10 @@ void client_fail(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call, enum z
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     zrpc_fail(&call->result.error, code, "%s", text);
-    client_finish(c, call, status);
+    zrpc_grpc_client_finish_call(c, call, status);
 }
 
-void client_reset(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call, uint32_t h2_error)
+void zrpc_grpc_client_reset_call(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call, uint32_t h2_error)
 {
     nghttp2_submit_rst_stream(c->h2.ng, NGHTTP2_FLAG_NONE, call->stream_id, h2_error);
 }
@@ -88,7 +89,7 @@ static int on_frame_send_cb(nghttp2_session *ng, const nghttp2_frame *frame, voi
     struct zrpc_grpc_client *c = user_data;
 
     (void)ng;
-    h2_frame_sent(&c->h2, frame);
+    zrpc_h2_frame_sent(&c->h2, frame);
     return 0;
 }
 
@@ -147,14 +148,14 @@ int zrpc_grpc_client_begin(struct zrpc_grpc_client *c, zrpc_time now, struct zrp
     if (now < call->deadline) {
         stream_id = submit(c, now, call);
         if (stream_id < 0)
-            return h2_fail(err, stream_id, "new call");
+            return zrpc_h2_fail(err, stream_id, "new call");
     }
     zrpc_grpc_reader_init(&call->reader, c->response_max);
     call->stream_id = stream_id;
     link_call(c, call);
     if (stream_id == 0)
-        client_fail(c, call, ZRPC_GRPC_DEADLINE_EXCEEDED, ZRPC_ERR_TIMEOUT,
-                    "deadline exceeded before sending");
+        zrpc_grpc_client_fail_call(c, call, ZRPC_GRPC_DEADLINE_EXCEEDED, ZRPC_ERR_TIMEOUT,
+                                   "deadline exceeded before sending");
     return 0;
 }
 
@@ -162,8 +163,8 @@ void zrpc_grpc_client_cancel(struct zrpc_grpc_client *c, struct zrpc_grpc_call *
 {
     if (!call->open)
         return;
-    client_reset(c, call, NGHTTP2_CANCEL);
-    client_fail(c, call, ZRPC_GRPC_CANCELLED, ZRPC_ERR_CANCELLED, "cancelled by the caller");
+    zrpc_grpc_client_reset_call(c, call, NGHTTP2_CANCEL);
+    zrpc_grpc_client_fail_call(c, call, ZRPC_GRPC_CANCELLED, ZRPC_ERR_CANCELLED, "cancelled by the caller");
 }
 
 struct zrpc_grpc_call *zrpc_grpc_client_next_done(struct zrpc_grpc_client *c)
@@ -183,7 +184,7 @@ struct zrpc_grpc_call *zrpc_grpc_client_next_done(struct zrpc_grpc_client *c)
  */
 static void add_callbacks(nghttp2_session_callbacks *cb)
 {
-    client_add_response_callbacks(cb);
+    zrpc_grpc_client_add_response_callbacks(cb);
     nghttp2_session_callbacks_set_before_frame_send_callback(cb, before_frame_send_cb);
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send_cb);
 }
@@ -215,7 +216,7 @@ int zrpc_grpc_client_new(const struct zrpc_grpc_client_options *options, zrpc_ti
     c->response_max = options->response_max > 0 ? options->response_max : ZRPC_GRPC_RESPONSE_MAX_DEFAULT;
     c->done_end = &c->done;
     c->next_deadline = ZRPC_NEVER;
-    rc = h2_init(&c->h2, &config, now, err);
+    rc = zrpc_h2_init(&c->h2, &config, now, err);
     if (rc < 0) {
         zrpc_grpc_client_free(c);
         return rc;
@@ -228,7 +229,7 @@ void zrpc_grpc_client_free(struct zrpc_grpc_client *c)
 {
     if (c == NULL)
         return;
-    h2_dispose(&c->h2);
+    zrpc_h2_dispose(&c->h2);
     free(c->authority);
     free(c);
 }
@@ -236,17 +237,17 @@ void zrpc_grpc_client_free(struct zrpc_grpc_client *c)
 int zrpc_grpc_client_input(struct zrpc_grpc_client *c, zrpc_time now, struct zrpc_view in,
                            struct zrpc_error *err)
 {
-    return h2_input(&c->h2, now, in, err);
+    return zrpc_h2_input(&c->h2, now, in, err);
 }
 
 int zrpc_grpc_client_output(struct zrpc_grpc_client *c, struct zrpc_view *out, struct zrpc_error *err)
 {
-    return h2_output(&c->h2, out, err);
+    return zrpc_h2_output(&c->h2, out, err);
 }
 
 void zrpc_grpc_client_sent(struct zrpc_grpc_client *c, size_t n)
 {
-    h2_sent(&c->h2, n);
+    zrpc_h2_sent(&c->h2, n);
 }
 
 void zrpc_grpc_client_unblocked(struct zrpc_grpc_client *c, zrpc_time now)
@@ -265,8 +266,9 @@ static void expire(struct zrpc_grpc_client *c, zrpc_time now)
             c->next_deadline = zrpc_earlier(c->next_deadline, call->deadline);
             continue;
         }
-        client_reset(c, call, NGHTTP2_CANCEL);
-        client_fail(c, call, ZRPC_GRPC_DEADLINE_EXCEEDED, ZRPC_ERR_TIMEOUT, "deadline exceeded");
+        zrpc_grpc_client_reset_call(c, call, NGHTTP2_CANCEL);
+        zrpc_grpc_client_fail_call(c, call, ZRPC_GRPC_DEADLINE_EXCEEDED, ZRPC_ERR_TIMEOUT,
+                                   "deadline exceeded");
     }
 }
 
@@ -274,7 +276,7 @@ int zrpc_grpc_client_tick(struct zrpc_grpc_client *c, zrpc_time now, struct zrpc
 {
     if (now >= c->next_deadline)
         expire(c, now);
-    return h2_keepalive(&c->h2, now, c->n_open > 0, err);
+    return zrpc_h2_keepalive(&c->h2, now, c->n_open > 0, err);
 }
 
 zrpc_time zrpc_grpc_client_wakeup(const struct zrpc_grpc_client *c)
@@ -286,11 +288,11 @@ void zrpc_grpc_client_fail(struct zrpc_grpc_client *c, const struct zrpc_error *
 {
     char goaway[H2_GOAWAY_DESCRIPTION_MAX];
 
-    h2_goaway_description(&c->h2, goaway);
+    zrpc_h2_goaway_description(&c->h2, goaway);
     while (c->open != NULL) {
         c->open->result.unprocessed = never_sent(c, c->open);
-        client_fail(c, c->open, ZRPC_GRPC_UNAVAILABLE, ZRPC_ERR_UNAVAILABLE, "connection lost: %s%s",
-                    why->text, goaway);
+        zrpc_grpc_client_fail_call(c, c->open, ZRPC_GRPC_UNAVAILABLE, ZRPC_ERR_UNAVAILABLE,
+                                   "connection lost: %s%s", why->text, goaway);
     }
 }
 
@@ -326,5 +328,5 @@ size_t zrpc_grpc_client_open_calls(const struct zrpc_grpc_client *c)
 
 bool zrpc_grpc_client_ended(const struct zrpc_grpc_client *c)
 {
-    return zrpc_grpc_client_draining(c) && c->n_open == 0 && h2_ended(&c->h2);
+    return zrpc_grpc_client_draining(c) && c->n_open == 0 && zrpc_h2_ended(&c->h2);
 }

@@ -22,13 +22,15 @@ struct zrpc_grpc_client {
 
 /* grpc_client.c */
 /* The call is done. On OK its response is what the reader holds. */
-void client_finish(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call, enum zrpc_grpc_status status);
-void client_fail(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call, enum zrpc_grpc_status status,
-                 int code, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void zrpc_grpc_client_finish_call(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call,
+                                  enum zrpc_grpc_status status);
+void zrpc_grpc_client_fail_call(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call,
+                                enum zrpc_grpc_status status, int code, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
 /* Ends the stream too. Without memory for that the stream is left to itself: what comes on it is ignored. */
-void client_reset(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call, uint32_t h2_error);
+void zrpc_grpc_client_reset_call(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call, uint32_t h2_error);
 
 /* grpc_response.c */
-void client_add_response_callbacks(nghttp2_session_callbacks *cb);
+void zrpc_grpc_client_add_response_callbacks(nghttp2_session_callbacks *cb);
 
 #endif

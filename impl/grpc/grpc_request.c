@@ -119,12 +119,12 @@ static int on_begin_headers_cb(nghttp2_session *ng, const nghttp2_frame *frame, 
 
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
-    call = server_new_call(s, frame->hd.stream_id);
+    call = zrpc_grpc_server_new_call(s, frame->hd.stream_id);
     if (call == NULL)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     if (nghttp2_session_set_stream_user_data(ng, frame->hd.stream_id, call) == 0)
         return 0;
-    server_dispose_call(s, call);
+    zrpc_grpc_server_dispose_call(s, call);
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
@@ -148,21 +148,22 @@ static int refuse_request(struct zrpc_grpc_server *s, struct zrpc_grpc_server_ca
     const unsigned required = (1u << N_REQUIRED) - 1;
 
     if (call->header_bytes > ZRPC_GRPC_HEADERS_MAX)
-        return server_answer_status(s, call, ZRPC_GRPC_RESOURCE_EXHAUSTED, "request headers too large");
+        return zrpc_grpc_server_answer_status(s, call, ZRPC_GRPC_RESOURCE_EXHAUSTED,
+                                              "request headers too large");
     if (call->malformed || (call->seen & required) != required) {
         call->answered = true;
         return nghttp2_submit_rst_stream(s->h2.ng, NGHTTP2_FLAG_NONE, call->stream_id,
                                          NGHTTP2_PROTOCOL_ERROR);
     }
     if (call->not_post)
-        return server_answer_http(s, call, "405", ZRPC_GRPC_INTERNAL, "gRPC needs the method POST");
+        return zrpc_grpc_server_answer_http(s, call, "405", ZRPC_GRPC_INTERNAL, "gRPC needs the method POST");
     if (!call->content_type_ok)
-        return server_answer_http(s, call, "415", ZRPC_GRPC_INTERNAL,
-                                  "gRPC needs content-type application/grpc");
+        return zrpc_grpc_server_answer_http(s, call, "415", ZRPC_GRPC_INTERNAL,
+                                            "gRPC needs content-type application/grpc");
     if (call->method == NULL)
-        return server_answer_status(s, call, ZRPC_GRPC_UNIMPLEMENTED, "unknown service or method");
+        return zrpc_grpc_server_answer_status(s, call, ZRPC_GRPC_UNIMPLEMENTED, "unknown service or method");
     if (call->bad_timeout)
-        return server_answer_status(s, call, ZRPC_GRPC_INTERNAL, "malformed grpc-timeout");
+        return zrpc_grpc_server_answer_status(s, call, ZRPC_GRPC_INTERNAL, "malformed grpc-timeout");
     return 0;
 }
 
@@ -177,8 +178,8 @@ static int end_of_request(struct zrpc_grpc_server *s, struct zrpc_grpc_server_ca
     if (call->answered || call->stage != ZRPC_GRPC_RECEIVING)
         return 0;
     if (zrpc_grpc_reader_end(&call->reader, &status, &err) < 0)
-        return server_answer_status(s, call, status, err.text);
-    server_make_ready(s, call);
+        return zrpc_grpc_server_answer_status(s, call, status, err.text);
+    zrpc_grpc_server_make_ready(s, call);
     return 0;
 }
 
@@ -203,7 +204,7 @@ static int on_frame_recv_cb(nghttp2_session *ng, const nghttp2_frame *frame, voi
     struct zrpc_grpc_server *s = user_data;
     struct zrpc_grpc_server_call *call;
 
-    h2_frame_received(&s->h2, frame);
+    zrpc_h2_frame_received(&s->h2, frame);
     if (frame->hd.type == NGHTTP2_PING && (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 &&
         frame->ping.opaque_data[0] == H2_PING_SHUTDOWN && s->final_goaway_at != ZRPC_NEVER)
         s->final_goaway_at = s->h2.now;
@@ -227,11 +228,12 @@ static int take_data(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *c
     int rc;
 
     if (s->buffered + in.len > ZRPC_GRPC_BUFFERED_MAX)
-        return server_answer_status(s, call, ZRPC_GRPC_RESOURCE_EXHAUSTED, "too many requests under way");
+        return zrpc_grpc_server_answer_status(s, call, ZRPC_GRPC_RESOURCE_EXHAUSTED,
+                                              "too many requests under way");
     rc = zrpc_grpc_reader_feed(&call->reader, in, &status, &err);
     s->buffered += call->reader.message.len - before;
     if (rc < 0)
-        return server_answer_status(s, call, status, err.text);
+        return zrpc_grpc_server_answer_status(s, call, status, err.text);
     if (zrpc_grpc_reader_complete(&call->reader) && call->serve_at == ZRPC_NEVER) {
         call->serve_at = s->h2.now + ZRPC_GRPC_END_GRACE;
         s->next_time = zrpc_earlier(s->next_time, call->serve_at);
@@ -252,11 +254,12 @@ static int on_data_cb(nghttp2_session *ng, uint8_t flags, int32_t stream_id, con
     if (call->stage == ZRPC_GRPC_RECEIVING)
         rv = take_data(s, call, zrpc_view(data, len));
     else /* a handler may be reading the message */
-        rv = server_answer_status(s, call, ZRPC_GRPC_UNIMPLEMENTED, "more than one message in a unary call");
+        rv = zrpc_grpc_server_answer_status(s, call, ZRPC_GRPC_UNIMPLEMENTED,
+                                            "more than one message in a unary call");
     return rv == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
-void server_add_request_callbacks(nghttp2_session_callbacks *cb)
+void zrpc_grpc_server_add_request_callbacks(nghttp2_session_callbacks *cb)
 {
     nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers_cb);
     nghttp2_session_callbacks_set_on_header_callback(cb, on_header_cb);

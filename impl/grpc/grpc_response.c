@@ -54,9 +54,9 @@ static int on_header_cb(nghttp2_session *ng, const nghttp2_frame *frame, const u
         return 0;
     call->header_bytes += namelen + valuelen + 32;
     if (call->header_bytes > CLIENT_HEADERS_MAX) {
-        client_reset(c, call, NGHTTP2_CANCEL);
-        client_fail(c, call, ZRPC_GRPC_RESOURCE_EXHAUSTED, ZRPC_ERR_TOO_BIG,
-                    "response headers of more than %d bytes", CLIENT_HEADERS_MAX);
+        zrpc_grpc_client_reset_call(c, call, NGHTTP2_CANCEL);
+        zrpc_grpc_client_fail_call(c, call, ZRPC_GRPC_RESOURCE_EXHAUSTED, ZRPC_ERR_TOO_BIG,
+                                   "response headers of more than %d bytes", CLIENT_HEADERS_MAX);
         return 0;
     }
     for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++)
@@ -75,21 +75,22 @@ static void conclude_with_status(struct zrpc_grpc_client *c, struct zrpc_grpc_ca
         zrpc_fail(&call->result.error, zrpc_grpc_status_code(status), "%s",
                   call->result.error.text[0] != '\0' ? call->result.error.text
                                                      : zrpc_grpc_status_name(status));
-    client_finish(c, call, status);
+    zrpc_grpc_client_finish_call(c, call, status);
 }
 
 /* The server has said all it will say. */
 static void conclude(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call)
 {
     if (call->sent < call->request.len)
-        client_reset(c, call, NGHTTP2_NO_ERROR);
+        zrpc_grpc_client_reset_call(c, call, NGHTTP2_NO_ERROR);
     if (call->has_status)
         conclude_with_status(c, call);
     else if (call->http_status != 200)
-        client_fail(c, call, zrpc_grpc_status_of_http(call->http_status), ZRPC_ERR_GRPC,
-                    "HTTP status %u without a grpc-status", call->http_status);
+        zrpc_grpc_client_fail_call(c, call, zrpc_grpc_status_of_http(call->http_status), ZRPC_ERR_GRPC,
+                                   "HTTP status %u without a grpc-status", call->http_status);
     else
-        client_fail(c, call, ZRPC_GRPC_UNKNOWN, ZRPC_ERR_GRPC, "response ends without a grpc-status");
+        zrpc_grpc_client_fail_call(c, call, ZRPC_GRPC_UNKNOWN, ZRPC_ERR_GRPC,
+                                   "response ends without a grpc-status");
 }
 
 static void headers_complete(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call, bool end_stream)
@@ -104,9 +105,9 @@ static void headers_complete(struct zrpc_grpc_client *c, struct zrpc_grpc_call *
         return;
     call->headers_complete = true;
     if (!call->content_type_ok) {
-        client_reset(c, call, NGHTTP2_CANCEL);
-        client_fail(c, call, ZRPC_GRPC_UNKNOWN, ZRPC_ERR_GRPC,
-                    "response without content-type application/grpc");
+        zrpc_grpc_client_reset_call(c, call, NGHTTP2_CANCEL);
+        zrpc_grpc_client_fail_call(c, call, ZRPC_GRPC_UNKNOWN, ZRPC_ERR_GRPC,
+                                   "response without content-type application/grpc");
     }
 }
 
@@ -116,7 +117,7 @@ static int on_frame_recv_cb(nghttp2_session *ng, const nghttp2_frame *frame, voi
     bool end_stream = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     struct zrpc_grpc_call *call;
 
-    h2_frame_received(&c->h2, frame);
+    zrpc_h2_frame_received(&c->h2, frame);
     if (frame->hd.type == NGHTTP2_SETTINGS)
         c->settings_received = true;
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
@@ -142,8 +143,8 @@ static int on_data_cb(nghttp2_session *ng, uint8_t flags, int32_t stream_id, con
     if (call == NULL || call->http_status != 200)
         return 0;
     if (zrpc_grpc_reader_feed(&call->reader, zrpc_view(data, len), &status, &call->result.error) < 0) {
-        client_reset(c, call, NGHTTP2_CANCEL);
-        client_finish(c, call, status);
+        zrpc_grpc_client_reset_call(c, call, NGHTTP2_CANCEL);
+        zrpc_grpc_client_finish_call(c, call, status);
     }
     return 0;
 }
@@ -158,14 +159,15 @@ static int on_stream_close_cb(nghttp2_session *ng, int32_t stream_id, uint32_t h
         return 0;
     call->result.unprocessed = h2_error == NGHTTP2_REFUSED_STREAM;
     if (status == ZRPC_GRPC_CANCELLED && c->h2.now >= call->deadline)
-        client_fail(c, call, ZRPC_GRPC_DEADLINE_EXCEEDED, ZRPC_ERR_TIMEOUT, "deadline exceeded");
+        zrpc_grpc_client_fail_call(c, call, ZRPC_GRPC_DEADLINE_EXCEEDED, ZRPC_ERR_TIMEOUT,
+                                   "deadline exceeded");
     else
-        client_fail(c, call, status, zrpc_grpc_status_code(status), "stream reset by the server: %s",
-                    nghttp2_http2_strerror(h2_error));
+        zrpc_grpc_client_fail_call(c, call, status, zrpc_grpc_status_code(status),
+                                   "stream reset by the server: %s", nghttp2_http2_strerror(h2_error));
     return 0;
 }
 
-void client_add_response_callbacks(nghttp2_session_callbacks *cb)
+void zrpc_grpc_client_add_response_callbacks(nghttp2_session_callbacks *cb)
 {
     nghttp2_session_callbacks_set_on_header_callback(cb, on_header_cb);
     nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame_recv_cb);

@@ -10,7 +10,7 @@
 /*
  * Calls.
  */
-void server_dispose_call(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call)
+void zrpc_grpc_server_dispose_call(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call)
 {
     *call->link = call->next;
     if (call->next != NULL)
@@ -23,7 +23,7 @@ void server_dispose_call(struct zrpc_grpc_server *s, struct zrpc_grpc_server_cal
     free(call);
 }
 
-struct zrpc_grpc_server_call *server_new_call(struct zrpc_grpc_server *s, int32_t stream_id)
+struct zrpc_grpc_server_call *zrpc_grpc_server_new_call(struct zrpc_grpc_server *s, int32_t stream_id)
 {
     const struct zrpc_grpc_server_options *o = &s->options;
     struct zrpc_grpc_server_call *call = calloc(1, sizeof *call);
@@ -57,10 +57,10 @@ static void close_call(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call 
     call->closed = true;
     /* Who has taken it gives it back by finish(), who finds it in the queue drops it. */
     if (call->stage != ZRPC_GRPC_QUEUED && call->stage != ZRPC_GRPC_TAKEN)
-        server_dispose_call(s, call);
+        zrpc_grpc_server_dispose_call(s, call);
 }
 
-void server_make_ready(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call)
+void zrpc_grpc_server_make_ready(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call)
 {
     s->buffered -= call->reader.message.len;
     call->stage = ZRPC_GRPC_QUEUED;
@@ -113,8 +113,8 @@ static int answer_response(struct zrpc_grpc_server *s, struct zrpc_grpc_server_c
     return submitted(s, call, nghttp2_submit_response(s->h2.ng, call->stream_id, nv, 2, &body));
 }
 
-int server_answer_http(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call,
-                       const char *http_status, enum zrpc_grpc_status status, const char *text)
+int zrpc_grpc_server_answer_http(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call,
+                                 const char *http_status, enum zrpc_grpc_status status, const char *text)
 {
     char number[4], message[ZRPC_GRPC_MESSAGE_MAX];
     size_t len = zrpc_grpc_message_encode(zrpc_view_of(text), message, sizeof message);
@@ -133,11 +133,11 @@ int server_answer_http(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call 
     return submitted(s, call, nghttp2_submit_response(s->h2.ng, call->stream_id, nv, n, NULL));
 }
 
-int server_answer_status(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call,
-                         enum zrpc_grpc_status status, const char *text)
+int zrpc_grpc_server_answer_status(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call,
+                                   enum zrpc_grpc_status status, const char *text)
 {
     atomic_store(&call->context.cancelled, true);
-    return server_answer_http(s, call, "200", status, text);
+    return zrpc_grpc_server_answer_http(s, call, "200", status, text);
 }
 
 /*
@@ -159,7 +159,7 @@ static int on_frame_send_cb(nghttp2_session *ng, const nghttp2_frame *frame, voi
 {
     struct zrpc_grpc_server *s = user_data;
 
-    h2_frame_sent(&s->h2, frame);
+    zrpc_h2_frame_sent(&s->h2, frame);
     if (frame->hd.type != NGHTTP2_HEADERS || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
         return 0;
     /* The answer is complete, the request is not: nobody will read the rest of it. */
@@ -171,7 +171,7 @@ static int on_frame_send_cb(nghttp2_session *ng, const nghttp2_frame *frame, voi
 
 static void add_callbacks(nghttp2_session_callbacks *cb)
 {
-    server_add_request_callbacks(cb);
+    zrpc_grpc_server_add_request_callbacks(cb);
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close_cb);
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send_cb);
 }
@@ -204,7 +204,7 @@ int zrpc_grpc_server_new(const struct zrpc_grpc_server_options *options, zrpc_ti
     s->ready_end = &s->ready;
     s->next_time = ZRPC_NEVER;
     s->final_goaway_at = ZRPC_NEVER;
-    rc = h2_init(&s->h2, &config, now, err);
+    rc = zrpc_h2_init(&s->h2, &config, now, err);
     if (rc < 0) {
         zrpc_grpc_server_free(s);
         return rc;
@@ -218,8 +218,8 @@ void zrpc_grpc_server_free(struct zrpc_grpc_server *s)
     if (s == NULL)
         return;
     while (s->calls != NULL)
-        server_dispose_call(s, s->calls);
-    h2_dispose(&s->h2);
+        zrpc_grpc_server_dispose_call(s, s->calls);
+    zrpc_h2_dispose(&s->h2);
     free(s);
 }
 
@@ -252,13 +252,13 @@ int zrpc_grpc_server_finish(struct zrpc_grpc_server *s, struct zrpc_grpc_server_
         *response = (struct zrpc_buf){0};
         rv = answer_response(s, call);
     } else if (!call->closed && !call->answered) {
-        rv = server_answer_http(s, call, "200", status, text);
+        rv = zrpc_grpc_server_answer_http(s, call, "200", status, text);
     }
     if (response != NULL)
         zrpc_buf_dispose(response);
     if (call->closed)
-        server_dispose_call(s, call);
-    return rv == 0 ? 0 : h2_fail(err, rv, "answering a call");
+        zrpc_grpc_server_dispose_call(s, call);
+    return rv == 0 ? 0 : zrpc_h2_fail(err, rv, "answering a call");
 }
 
 static int tick_calls(struct zrpc_grpc_server *s, zrpc_time now)
@@ -270,9 +270,9 @@ static int tick_calls(struct zrpc_grpc_server *s, zrpc_time now)
         if (call->answered || call->closed)
             continue;
         if (now >= call->context.deadline)
-            rv = server_answer_status(s, call, ZRPC_GRPC_DEADLINE_EXCEEDED, "deadline exceeded");
+            rv = zrpc_grpc_server_answer_status(s, call, ZRPC_GRPC_DEADLINE_EXCEEDED, "deadline exceeded");
         else if (now >= call->serve_at)
-            server_make_ready(s, call);
+            zrpc_grpc_server_make_ready(s, call);
         if (!call->answered)
             s->next_time = zrpc_earlier(s->next_time, zrpc_earlier(call->context.deadline, call->serve_at));
     }
@@ -286,12 +286,12 @@ int zrpc_grpc_server_tick(struct zrpc_grpc_server *s, zrpc_time now, struct zrpc
     if (now >= s->next_time)
         rv = tick_calls(s, now);
     if (rv != 0)
-        return h2_fail(err, rv, "answering calls");
+        return zrpc_h2_fail(err, rv, "answering calls");
     if (now >= s->final_goaway_at) {
         s->final_goaway_at = ZRPC_NEVER;
-        rc = h2_final_goaway(&s->h2, err);
+        rc = zrpc_h2_final_goaway(&s->h2, err);
     }
-    return rc < 0 ? rc : h2_keepalive(&s->h2, now, false, err);
+    return rc < 0 ? rc : zrpc_h2_keepalive(&s->h2, now, false, err);
 }
 
 zrpc_time zrpc_grpc_server_wakeup(const struct zrpc_grpc_server *s)
@@ -310,9 +310,9 @@ int zrpc_grpc_server_shutdown(struct zrpc_grpc_server *s, zrpc_time now, struct 
     s->shut_down = true;
     rv = nghttp2_submit_shutdown_notice(s->h2.ng);
     if (rv != 0)
-        return h2_fail(err, rv, "GOAWAY");
+        return zrpc_h2_fail(err, rv, "GOAWAY");
     s->final_goaway_at = now + SHUTDOWN_PING_TIMEOUT;
-    return h2_ping(&s->h2, H2_PING_SHUTDOWN, err);
+    return zrpc_h2_ping(&s->h2, H2_PING_SHUTDOWN, err);
 }
 
 void zrpc_grpc_server_cancel_all(struct zrpc_grpc_server *s)
@@ -324,17 +324,17 @@ void zrpc_grpc_server_cancel_all(struct zrpc_grpc_server *s)
 int zrpc_grpc_server_input(struct zrpc_grpc_server *s, zrpc_time now, struct zrpc_view in,
                            struct zrpc_error *err)
 {
-    return h2_input(&s->h2, now, in, err);
+    return zrpc_h2_input(&s->h2, now, in, err);
 }
 
 int zrpc_grpc_server_output(struct zrpc_grpc_server *s, struct zrpc_view *out, struct zrpc_error *err)
 {
-    return h2_output(&s->h2, out, err);
+    return zrpc_h2_output(&s->h2, out, err);
 }
 
 void zrpc_grpc_server_sent(struct zrpc_grpc_server *s, size_t n)
 {
-    h2_sent(&s->h2, n);
+    zrpc_h2_sent(&s->h2, n);
 }
 
 void zrpc_grpc_server_unblocked(struct zrpc_grpc_server *s, zrpc_time now)
@@ -344,7 +344,7 @@ void zrpc_grpc_server_unblocked(struct zrpc_grpc_server *s, zrpc_time now)
 
 bool zrpc_grpc_server_ended(const struct zrpc_grpc_server *s)
 {
-    return h2_ended(&s->h2);
+    return zrpc_h2_ended(&s->h2);
 }
 
 size_t zrpc_grpc_server_open_calls(const struct zrpc_grpc_server *s)

@@ -20,19 +20,19 @@ struct zrpc_grpc_server {
 };
 
 /* grpc_server.c */
-struct zrpc_grpc_server_call *server_new_call(struct zrpc_grpc_server *s, int32_t stream_id);
-void server_dispose_call(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call);
+struct zrpc_grpc_server_call *zrpc_grpc_server_new_call(struct zrpc_grpc_server *s, int32_t stream_id);
+void zrpc_grpc_server_dispose_call(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call);
 /* The request is whole. */
-void server_make_ready(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call);
+void zrpc_grpc_server_make_ready(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call);
 /* These return nghttp2's codes. */
 /* Ends a call that no handler has answered, cancelling it where one runs. */
-int server_answer_status(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call,
-                         enum zrpc_grpc_status status, const char *text);
+int zrpc_grpc_server_answer_status(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call,
+                                   enum zrpc_grpc_status status, const char *text);
 /* The same for what is no gRPC: HTTP statuses other than 200 tell those who do not speak it. */
-int server_answer_http(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call,
-                       const char *http_status, enum zrpc_grpc_status status, const char *text);
+int zrpc_grpc_server_answer_http(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call,
+                                 const char *http_status, enum zrpc_grpc_status status, const char *text);
 
 /* grpc_request.c */
-void server_add_request_callbacks(nghttp2_session_callbacks *cb);
+void zrpc_grpc_server_add_request_callbacks(nghttp2_session_callbacks *cb);
 
 #endif

@@ -595,6 +595,36 @@ static void pings_are_answered_for_ever(void)
     stop();
 }
 
+static void a_flood_of_pings_ends_the_connection(void)
+{
+    static const uint8_t payload[8] = {1};
+    struct zrpc_view out;
+
+    /* Many, but not in one second, and many beside calls. */
+    start();
+    pump();
+    for (int i = 0; i < 3000; i++) {
+        CHECK_INT(nghttp2_submit_ping(rig.client.ng, NGHTTP2_FLAG_NONE, payload), 0);
+        pump();
+        if (i % 900 == 0)
+            advance(S);
+    }
+    for (int i = 0; i < 3000; i++) {
+        CHECK_INT(nghttp2_submit_ping(rig.client.ng, NGHTTP2_FLAG_NONE, payload), 0);
+        if (i % 900 == 0)
+            check_alive();
+    }
+    pump();
+    CHECK_INT(rig.client.ping_acks, 6000);
+    CHECK_INT(rig.client.goaways, 0);
+    for (int i = 0; i < 1001; i++)
+        CHECK_INT(nghttp2_submit_ping(rig.client.ng, NGHTTP2_FLAG_NONE, payload), 0);
+    pump();
+    CHECK_INT(rig.client.goaway_error, NGHTTP2_ENHANCE_YOUR_CALM);
+    CHECK_CODE(zrpc_grpc_server_output(rig.server, &out, &rig.error), ZRPC_ERR_HTTP2);
+    stop();
+}
+
 static void a_dead_client_is_noticed(void)
 {
     start();
@@ -750,6 +780,7 @@ static const struct zrpc_test tests[] = {
     {"many half requests are bounded", many_half_requests_are_bounded},
     {"header lists are bounded", header_lists_are_bounded},
     {"PINGs are answered for ever", pings_are_answered_for_ever},
+    {"a flood of PINGs ends the connection", a_flood_of_pings_ends_the_connection},
     {"a dead client is noticed", a_dead_client_is_noticed},
     {"a graceful end finishes calls", a_graceful_end_finishes_calls},
     {"a graceful end does not wait long for its PING", a_graceful_end_does_not_wait_long_for_its_ping},

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int h2_fail(struct zrpc_error *err, ssize_t nghttp2_code, const char *what)
+int zrpc_h2_fail(struct zrpc_error *err, ssize_t nghttp2_code, const char *what)
 {
     int code = nghttp2_code == NGHTTP2_ERR_NOMEM ? ZRPC_ERR_NOMEM : ZRPC_ERR_HTTP2;
 
@@ -50,7 +50,7 @@ static int create(struct h2 *h, const struct h2_config *config, nghttp2_session_
     return nghttp2_session_client_new3(&h->ng, callbacks, config->user_data, options, &memory);
 }
 
-int h2_init(struct h2 *h, const struct h2_config *config, zrpc_time now, struct zrpc_error *err)
+int zrpc_h2_init(struct h2 *h, const struct h2_config *config, zrpc_time now, struct zrpc_error *err)
 {
     nghttp2_session_callbacks *callbacks = NULL;
     nghttp2_option *options = NULL;
@@ -71,11 +71,11 @@ int h2_init(struct h2 *h, const struct h2_config *config, zrpc_time now, struct 
     nghttp2_session_callbacks_del(callbacks);
     if (rv == 0)
         return 0;
-    h2_dispose(h);
-    return h2_fail(err, rv, "new session");
+    zrpc_h2_dispose(h);
+    return zrpc_h2_fail(err, rv, "new session");
 }
 
-void h2_dispose(struct h2 *h)
+void zrpc_h2_dispose(struct h2 *h)
 {
     nghttp2_session_del(h->ng);
     zrpc_buf_dispose(&h->output);
@@ -92,10 +92,35 @@ static void keep_text(char out[static H2_GOAWAY_TEXT_MAX], const uint8_t *text, 
     out[n] = '\0';
 }
 
-void h2_frame_received(struct h2 *h, const nghttp2_frame *frame)
+static bool is_content(const nghttp2_frame *frame)
 {
-    if (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA)
+    return frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
+}
+
+/* Answering is cheap, but a peer that only asks does so to keep us busy (ZR-H2-016). While calls go on there
+ * are reasons for many PINGs: grpc-go measures the bandwidth by them. */
+static void count_chatter(struct h2 *h)
+{
+    if (h->now - h->chatter_since >= ZRPC_SECOND) {
+        h->chatter_since = h->now;
+        h->chatter = 0;
+    }
+    /* Without memory for GOAWAY the next frame tries again. */
+    if (++h->chatter > H2_CHATTER_MAX)
+        nghttp2_session_terminate_session(h->ng, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+void zrpc_h2_frame_received(struct h2 *h, const nghttp2_frame *frame)
+{
+    bool asks = (frame->hd.type == NGHTTP2_PING || frame->hd.type == NGHTTP2_SETTINGS) &&
+                (frame->hd.flags & NGHTTP2_FLAG_ACK) == 0;
+
+    if (is_content(frame)) {
         zrpc_keepalive_content(&h->keepalive);
+        h->chatter = 0;
+    } else if (asks) {
+        count_chatter(h);
+    }
     if (frame->hd.type != NGHTTP2_GOAWAY)
         return;
     h->goaway_received = true;
@@ -103,10 +128,12 @@ void h2_frame_received(struct h2 *h, const nghttp2_frame *frame)
     keep_text(h->goaway_text, frame->goaway.opaque_data, frame->goaway.opaque_data_len);
 }
 
-void h2_frame_sent(struct h2 *h, const nghttp2_frame *frame)
+void zrpc_h2_frame_sent(struct h2 *h, const nghttp2_frame *frame)
 {
     char why[H2_GOAWAY_TEXT_MAX];
 
+    if (is_content(frame))
+        h->chatter = 0;
     if (frame->hd.type != NGHTTP2_GOAWAY)
         return;
     h->final_goaway_sent = frame->goaway.last_stream_id != INT32_MAX;
@@ -117,7 +144,7 @@ void h2_frame_sent(struct h2 *h, const nghttp2_frame *frame)
               nghttp2_http2_strerror(frame->goaway.error_code), why[0] == '\0' ? "" : ": ", why);
 }
 
-int h2_input(struct h2 *h, zrpc_time now, struct zrpc_view in, struct zrpc_error *err)
+int zrpc_h2_input(struct h2 *h, zrpc_time now, struct zrpc_view in, struct zrpc_error *err)
 {
     ssize_t n;
 
@@ -126,7 +153,7 @@ int h2_input(struct h2 *h, zrpc_time now, struct zrpc_view in, struct zrpc_error
         return 0;
     zrpc_keepalive_alive(&h->keepalive, now);
     n = nghttp2_session_mem_recv(h->ng, in.data, in.len);
-    return n < 0 ? h2_fail(err, n, "receiving") : 0;
+    return n < 0 ? zrpc_h2_fail(err, n, "receiving") : 0;
 }
 
 /* Takes what nghttp2 next has to send: 1, or 0 when there is nothing. */
@@ -137,7 +164,7 @@ static int take_output(struct h2 *h, struct zrpc_error *err)
     int rc;
 
     if (n < 0)
-        return h2_fail(err, n, "sending");
+        return zrpc_h2_fail(err, n, "sending");
     if (n == 0)
         return 0;
     rc = zrpc_buf_append(&h->output, zrpc_view(data, (size_t)n), err);
@@ -156,20 +183,20 @@ static int fill(struct h2 *h, struct zrpc_error *err)
     return rc < 0 ? rc : 0;
 }
 
-int h2_final_goaway(struct h2 *h, struct zrpc_error *err)
+int zrpc_h2_final_goaway(struct h2 *h, struct zrpc_error *err)
 {
     int rv = nghttp2_submit_goaway(h->ng, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(h->ng),
                                    NGHTTP2_NO_ERROR, NULL, 0);
     int rc = 1;
 
     if (rv != 0)
-        return h2_fail(err, rv, "GOAWAY");
+        return zrpc_h2_fail(err, rv, "GOAWAY");
     while (rc > 0 && !h->final_goaway_sent)
         rc = take_output(h, err);
     return rc < 0 ? rc : 0;
 }
 
-int h2_output(struct h2 *h, struct zrpc_view *out, struct zrpc_error *err)
+int zrpc_h2_output(struct h2 *h, struct zrpc_view *out, struct zrpc_error *err)
 {
     int rc = fill(h, err);
 
@@ -179,21 +206,21 @@ int h2_output(struct h2 *h, struct zrpc_view *out, struct zrpc_error *err)
     return zrpc_fail(err, h->failure.code, "%s", h->failure.text);
 }
 
-void h2_sent(struct h2 *h, size_t n)
+void zrpc_h2_sent(struct h2 *h, size_t n)
 {
     zrpc_buf_consume(&h->output, n);
     h->bytes_sent += n;
 }
 
-int h2_ping(struct h2 *h, enum h2_ping kind, struct zrpc_error *err)
+int zrpc_h2_ping(struct h2 *h, enum h2_ping kind, struct zrpc_error *err)
 {
     uint8_t payload[8] = {(uint8_t)kind};
     int rv = nghttp2_submit_ping(h->ng, NGHTTP2_FLAG_NONE, payload);
 
-    return rv == 0 ? 0 : h2_fail(err, rv, "PING");
+    return rv == 0 ? 0 : zrpc_h2_fail(err, rv, "PING");
 }
 
-int h2_keepalive(struct h2 *h, zrpc_time now, bool calls_open, struct zrpc_error *err)
+int zrpc_h2_keepalive(struct h2 *h, zrpc_time now, bool calls_open, struct zrpc_error *err)
 {
     int rv;
 
@@ -202,10 +229,10 @@ int h2_keepalive(struct h2 *h, zrpc_time now, bool calls_open, struct zrpc_error
     case ZRPC_KEEPALIVE_NOTHING:
         return 0;
     case ZRPC_KEEPALIVE_PING:
-        return h2_ping(h, H2_PING_KEEPALIVE, err);
+        return zrpc_h2_ping(h, H2_PING_KEEPALIVE, err);
     case ZRPC_KEEPALIVE_SETTINGS:
         rv = nghttp2_submit_settings(h->ng, NGHTTP2_FLAG_NONE, NULL, 0);
-        return rv == 0 ? 0 : h2_fail(err, rv, "SETTINGS");
+        return rv == 0 ? 0 : zrpc_h2_fail(err, rv, "SETTINGS");
     case ZRPC_KEEPALIVE_DEAD:
         break;
     }
@@ -213,12 +240,12 @@ int h2_keepalive(struct h2 *h, zrpc_time now, bool calls_open, struct zrpc_error
                      (double)h->keepalive.config.timeout / (double)ZRPC_SECOND);
 }
 
-bool h2_ended(const struct h2 *h)
+bool zrpc_h2_ended(const struct h2 *h)
 {
     return h->output.len == 0 && !nghttp2_session_want_read(h->ng) && !nghttp2_session_want_write(h->ng);
 }
 
-const char *h2_goaway_description(const struct h2 *h, char out[static H2_GOAWAY_DESCRIPTION_MAX])
+const char *zrpc_h2_goaway_description(const struct h2 *h, char out[static H2_GOAWAY_DESCRIPTION_MAX])
 {
     out[0] = '\0';
     if (h->goaway_received)

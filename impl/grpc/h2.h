@@ -13,6 +13,7 @@
 #define H2_CONNECTION_WINDOW (4 << 20)
 #define H2_OUTPUT_CHUNK      65536 /* output is filled up to here, so that a slow peer costs no more memory */
 #define H2_GOAWAY_TEXT_MAX   128
+#define H2_CHATTER_MAX       1000 /* PINGs and SETTINGS in one second without HEADERS or DATA either way */
 
 /* The payload of our PINGs, in its first byte. */
 enum h2_ping { H2_PING_KEEPALIVE = 1, H2_PING_SHUTDOWN };
@@ -25,6 +26,8 @@ struct h2 {
     zrpc_time now;             /* of the call under way */
     struct zrpc_error failure; /* we ended the connection with an error; code 0: we have not */
     bool final_goaway_sent;    /* with the id of the last stream */
+    unsigned chatter;          /* PINGs and SETTINGS of the peer ... */
+    zrpc_time chatter_since;   /* ... since then */
     /* the peer's GOAWAY */
     bool goaway_received;
     uint32_t goaway_error;
@@ -41,29 +44,29 @@ struct h2_config {
 };
 
 /* Queues SETTINGS and widens the window. */
-int h2_init(struct h2 *h, const struct h2_config *config, zrpc_time now, struct zrpc_error *err);
-void h2_dispose(struct h2 *h);
+int zrpc_h2_init(struct h2 *h, const struct h2_config *config, zrpc_time now, struct zrpc_error *err);
+void zrpc_h2_dispose(struct h2 *h);
 
 /* Called by the role's own callbacks for every frame. */
-void h2_frame_received(struct h2 *h, const nghttp2_frame *frame);
-void h2_frame_sent(struct h2 *h, const nghttp2_frame *frame);
+void zrpc_h2_frame_received(struct h2 *h, const nghttp2_frame *frame);
+void zrpc_h2_frame_sent(struct h2 *h, const nghttp2_frame *frame);
 
-int h2_input(struct h2 *h, zrpc_time now, struct zrpc_view in, struct zrpc_error *err);
+int zrpc_h2_input(struct h2 *h, zrpc_time now, struct zrpc_view in, struct zrpc_error *err);
 /* Fills the output. The view is empty when there is nothing to send; then a failure of ours is reported. */
-int h2_output(struct h2 *h, struct zrpc_view *out, struct zrpc_error *err);
-void h2_sent(struct h2 *h, size_t n);
-int h2_keepalive(struct h2 *h, zrpc_time now, bool calls_open, struct zrpc_error *err);
-int h2_ping(struct h2 *h, enum h2_ping kind, struct zrpc_error *err);
+int zrpc_h2_output(struct h2 *h, struct zrpc_view *out, struct zrpc_error *err);
+void zrpc_h2_sent(struct h2 *h, size_t n);
+int zrpc_h2_keepalive(struct h2 *h, zrpc_time now, bool calls_open, struct zrpc_error *err);
+int zrpc_h2_ping(struct h2 *h, enum h2_ping kind, struct zrpc_error *err);
 /* Announces the last stream, and holds to it: a stream that came before this went out would count as refused
  * for the peer although it is being served. */
-int h2_final_goaway(struct h2 *h, struct zrpc_error *err);
+int zrpc_h2_final_goaway(struct h2 *h, struct zrpc_error *err);
 /* Nothing is left to read or to send. */
-bool h2_ended(const struct h2 *h);
+bool zrpc_h2_ended(const struct h2 *h);
 /* " (after GOAWAY ENHANCE_YOUR_CALM: too_many_pings)", or "" where none came. */
 #define H2_GOAWAY_DESCRIPTION_MAX (H2_GOAWAY_TEXT_MAX + 64)
-const char *h2_goaway_description(const struct h2 *h, char out[static H2_GOAWAY_DESCRIPTION_MAX]);
+const char *zrpc_h2_goaway_description(const struct h2 *h, char out[static H2_GOAWAY_DESCRIPTION_MAX]);
 /* nghttp2's code, as an error. */
-int h2_fail(struct zrpc_error *err, ssize_t nghttp2_code, const char *what);
+int zrpc_h2_fail(struct zrpc_error *err, ssize_t nghttp2_code, const char *what);
 
 #define H2_HEADER(name_, value_, len_, flags_)                                                  \
     {                                                                                           \
