@@ -27,10 +27,40 @@ static void publish(struct zrpc_connection *c, struct zrpc_timeoutconn *preamble
 
 void zrpc_connection_stop(struct zrpc_connection *c, zrpc_time deadline)
 {
+    if (c->authenticating != NULL)
+        zrpc_wire_shutdown(c->authenticating);
     if (c->preamble != NULL)
         zrpc_timeoutconn_cancel(c->preamble);
     if (c->control != NULL)
         zrpc_grpc_conn_stop(c->control, deadline);
+}
+
+static void set_authenticating(struct zrpc_connection *c, struct zrpc_wire *wire)
+{
+    struct zrpc_server *s = c->server;
+
+    pthread_mutex_lock(&s->lock);
+    c->authenticating = wire;
+    if (s->stop_deadline != ZRPC_NEVER)
+        zrpc_connection_stop(c, s->stop_deadline);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* The transport bounds it. Takes the wire and gives it back, or closes it. */
+static int authenticate(struct zrpc_connection *c, struct zrpc_wire **wire, struct zrpc_error *err)
+{
+    int rc;
+
+    if (c->accepted.authenticate == NULL)
+        return 0;
+    set_authenticating(c, *wire);
+    rc = c->accepted.authenticate(&c->accepted, ZRPC_NEVER, err);
+    set_authenticating(c, NULL);
+    if (rc < 0) {
+        zrpc_wire_close(*wire);
+        *wire = NULL;
+    }
+    return rc;
 }
 
 /* Handshake and label. Takes the wire and gives it back, ready for its label, or closes it. */
@@ -139,15 +169,9 @@ static int serve(struct zrpc_connection *c, const struct zrpc_log *log, struct z
     enum zrpc_label label;
     int rc;
 
-    if (c->accepted.authenticate != NULL) {
-        zrpc_time deadline = zrpc_deadline(zrpc_now(), ZRPC_SERVER_AUTH_TIMEOUT);
-
-        rc = c->accepted.authenticate(&c->accepted, deadline, err);
-        if (rc < 0) {
-            zrpc_wire_close(wire);
-            return rc;
-        }
-    }
+    rc = authenticate(c, &wire, err);
+    if (rc < 0)
+        return rc;
     rc = preamble(c, &wire, &label, err);
     if (rc < 0)
         return rc;

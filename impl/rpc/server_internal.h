@@ -18,7 +18,8 @@ struct zrpc_connection {
     struct zrpc_server *server;
     struct zrpc_accepted accepted;
     /* Guarded by the server's lock: what stopping the server has to end, if anything. */
-    struct zrpc_timeoutconn *preamble; /* until the label is read */
+    struct zrpc_wire *authenticating;
+    struct zrpc_timeoutconn *preamble; /* from then on until the label is read */
     struct zrpc_grpc_conn *control;    /* while control is served */
     struct zrpc_connection *next, **link;
 };

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "zrpc.h"
+#include "zrpc/config.h"
 #include "zrpc/transport.h"
 
 int exit_status(int code)
@@ -53,14 +54,32 @@ static int cancel_on_signal(struct zrpc_error *err)
     return signal_fd;
 }
 
+static int make_dialer(struct client *c, struct zrpc_error *err)
+{
+    struct zrpc_config *config;
+    int rc;
+
+    if (c->connect != NULL)
+        return zrpc_dialer_parse(c->connect, c->dial_timeout, &c->dialer, err);
+    rc = zrpc_config_load(c->config, &config, NULL, err);
+    if (rc < 0)
+        return rc;
+    rc = zrpc_config_dialer(config, &c->dialer, err);
+    zrpc_config_free(config);
+    return rc;
+}
+
 static int make_client(struct client *c, struct zrpc_error *err)
 {
     struct zrpc_client_options options;
     enum zrpc_log_level level;
     int rc;
 
-    if (c->connect == NULL)
-        return zrpc_fail(err, ZRPC_ERR_USAGE, "--connect is missing: the server, such as tcp:127.0.0.1:8888");
+    if (c->connect == NULL && c->config == NULL)
+        return zrpc_fail(err, ZRPC_ERR_USAGE,
+                         "--connect is missing: the server, such as tcp:127.0.0.1:8888 (or --config FILE)");
+    if (c->connect != NULL && c->config != NULL)
+        return zrpc_fail(err, ZRPC_ERR_USAGE, "--connect and --config both name a server, expected one");
     if (zrpc_log_level_parse(c->log_level, &level) < 0)
         return zrpc_fail(err, ZRPC_ERR_USAGE, "--log-level \"%s\", expected error, warn, info or debug",
                          c->log_level);
@@ -68,7 +87,7 @@ static int make_client(struct client *c, struct zrpc_error *err)
     rc = zrpc_client_options_env(&options, err);
     options.log_control = &c->log;
     if (rc == 0)
-        rc = zrpc_dialer_parse(c->connect, c->dial_timeout, &c->dialer, err);
+        rc = make_dialer(c, err);
     if (rc == 0)
         rc = zrpc_client_new(c->dialer, &options, &c->rpc, err);
     c->call.deadline = zrpc_deadline(zrpc_now(), c->timeout);

@@ -1,8 +1,11 @@
 #include "zrpc.h"
 
 static const struct cli_command commands[] = {
-    {"serve", "--listen ENDPOINT... --client IP=IDENTITY... [OPTION...]", "serve a simulated pool",
-     command_serve},
+    {"serve", "--listen ENDPOINT... --client IP=IDENTITY... | --config FILE... [OPTION...]",
+     "serve a simulated pool", command_serve},
+    {"configcheck", "FILE...", "check configuration files", command_configcheck},
+    {"stdinserver", "IDENTITY [--sockdir DIR | --config FILE]",
+     "hand stdin and stdout to the daemon: the forced command of an ssh key", command_stdinserver},
     {"wait", "--connect ENDPOINT [--timeout DURATION]", "wait until control and data both answer",
      command_wait},
     {"ping", "--connect ENDPOINT [--control] [--data]", "ask a server for an echo", command_ping},

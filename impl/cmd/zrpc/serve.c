@@ -4,11 +4,12 @@
 
 #include "sim/zfs/sim.h"
 #include "zrpc.h"
+#include "zrpc/config.h"
 #include "zrpc/server.h"
 #include "zrpc/transport.h"
 
 struct serve {
-    struct cli_list listen, clients;
+    struct cli_list listen, clients, configs;
     const char *role, *pool, *root, *log_level;
     uint64_t max_connections;
     zrpc_time grace;
@@ -56,7 +57,16 @@ static int parse_clients(struct serve *s, struct zrpc_error *err)
     return 0;
 }
 
-static int add_listener(struct serve *s, const char *endpoint, struct zrpc_error *err)
+static int add_listener(struct serve *s, struct zrpc_listener *l, struct zrpc_error *err)
+{
+    int rc = zrpc_server_add_listener(s->server, l, err);
+
+    if (rc == 0)
+        printf("listening on %s\n", l->ops->address(l));
+    return rc;
+}
+
+static int listen_on(struct serve *s, const char *endpoint, struct zrpc_error *err)
 {
     static const char tcp[] = "tcp:";
     struct zrpc_listener *l;
@@ -65,12 +75,20 @@ static int add_listener(struct serve *s, const char *endpoint, struct zrpc_error
     if (strncmp(endpoint, tcp, strlen(tcp)) != 0)
         return zrpc_fail(err, ZRPC_ERR_USAGE, "--listen \"%s\", expected tcp:HOST:PORT", endpoint);
     rc = zrpc_tcp_listen(endpoint + strlen(tcp), s->map, s->n_map, &l, err);
+    return rc < 0 ? rc : add_listener(s, l, err);
+}
+
+static int listen_as_in(struct serve *s, const char *file, struct zrpc_error *err)
+{
+    struct zrpc_config *config;
+    struct zrpc_listener *l;
+    int rc = zrpc_config_load(file, &config, NULL, err);
+
     if (rc < 0)
         return rc;
-    rc = zrpc_server_add_listener(s->server, l, err);
-    if (rc == 0)
-        printf("listening on %s\n", l->ops->address(l));
-    return rc;
+    rc = zrpc_config_listen(config, &l, err);
+    zrpc_config_free(config);
+    return rc < 0 ? rc : add_listener(s, l, err);
 }
 
 static int open_server(struct serve *s, struct zrpc_error *err)
@@ -86,7 +104,9 @@ static int open_server(struct serve *s, struct zrpc_error *err)
     options.log = &s->log;
     rc = zrpc_server_new(&options, &s->server, err);
     for (size_t i = 0; i < s->listen.n && rc == 0; i++)
-        rc = add_listener(s, s->listen.items[i], err);
+        rc = listen_on(s, s->listen.items[i], err);
+    for (size_t i = 0; i < s->configs.n && rc == 0; i++)
+        rc = listen_as_in(s, s->configs.items[i], err);
     if (fflush(stdout) != 0 && rc == 0)
         rc = zrpc_fail(err, ZRPC_ERR_SYSTEM, "cannot write to standard output");
     return rc;
@@ -152,6 +172,8 @@ int command_serve(const struct cli_command *self, int argc, char **argv)
     };
     const struct cli_option options[] = {
         {"listen", CLI_LIST, &s.listen, "ENDPOINT", "tcp:HOST:PORT, port 0 picks one; may be repeated"},
+        {"config", CLI_LIST, &s.configs, "FILE",
+         "listen as the serve section of a file in zrepl's syntax says; may be repeated"},
         {"client", CLI_LIST, &s.clients, "IP=IDENTITY", "a client to admit; may be repeated"},
         {"role", CLI_STRING, &s.role, "ROLE", "source (sends), sink (receives) or both (default)"},
         {"pool", CLI_STRING, &s.pool, "demo|FILE", "the simulated pool (demo)"},
@@ -174,8 +196,9 @@ int command_serve(const struct cli_command *self, int argc, char **argv)
     }
     if (rc == 0 && args.n > 0)
         rc = zrpc_fail(&err, ZRPC_ERR_USAGE, "unexpected argument \"%s\"", args.items[0]);
-    if (rc == 0 && s.listen.n == 0)
-        rc = zrpc_fail(&err, ZRPC_ERR_USAGE, "--listen is missing: where to listen, such as tcp:127.0.0.1:0");
+    if (rc == 0 && s.listen.n + s.configs.n == 0)
+        rc = zrpc_fail(&err, ZRPC_ERR_USAGE,
+                       "--listen is missing: where to listen, such as tcp:127.0.0.1:0 (or --config FILE)");
     if (rc == 0)
         rc = run(&s, &err);
     dispose(&s);

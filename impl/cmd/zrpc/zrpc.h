@@ -27,7 +27,7 @@ int exit_status(int code);
 
 /* What every client command takes, and what comes of it. */
 struct client {
-    const char *connect;
+    const char *connect, *config;    /* one of them */
     zrpc_time dial_timeout, timeout; /* 0: none */
     const char *log_level;
     bool json;
@@ -42,8 +42,10 @@ struct client {
 /* The options common to all client commands, to be embedded in each table. */
 #define CLIENT_OPTIONS(client)                                                            \
     {"connect", CLI_STRING, &(client)->connect, "ENDPOINT", "the server: tcp:HOST:PORT"}, \
+        {"config", CLI_STRING, &(client)->config, "FILE",                                 \
+         "the server, by the connect section of a file in zrepl's syntax"},               \
         {"dial-timeout", CLI_DURATION, &(client)->dial_timeout, "DURATION",               \
-         "for connecting (10s; 0: none)"},                                                \
+         "for connecting (10s; 0: none), unless the file says"},                          \
         {"timeout", CLI_DURATION, &(client)->timeout, "DURATION",                         \
          "for a call on the control connection (none)"},                                  \
         {"log-level", CLI_STRING, &(client)->log_level, "LEVEL",                          \
@@ -76,6 +78,8 @@ int usage_error(const char *command, const char *text);
 /* The whole tool, but for the process. */
 int zrpc_main(int argc, char **argv);
 
+int command_configcheck(const struct cli_command *self, int argc, char **argv);
+int command_stdinserver(const struct cli_command *self, int argc, char **argv);
 int command_serve(const struct cli_command *self, int argc, char **argv);
 int command_ping(const struct cli_command *self, int argc, char **argv);
 int command_wait(const struct cli_command *self, int argc, char **argv);

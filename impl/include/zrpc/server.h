@@ -10,7 +10,6 @@
 
 #define ZRPC_SERVER_CONNECTIONS_DEFAULT 1024u
 #define ZRPC_SERVER_GRACE_DEFAULT       (10 * ZRPC_SECOND)
-#define ZRPC_SERVER_AUTH_TIMEOUT        (10 * ZRPC_SECOND)
 
 struct zrpc_server_options {
     struct zrpc_handler handler;

@@ -99,8 +99,9 @@ struct zrpc_accepted {
     char identity[ZRPC_IDENTITY_MAX];
     char peer[ZRPC_ADDRESS_MAX]; /* for logs */
     /* Optional: where the identity needs a conversation (tls). Runs in the connection's own thread before
-     * anything else, blocking at most until `deadline`, and fills identity. It needs nothing of the listener,
-     * which may be closed by then. On failure the caller closes the wire. */
+     * anything else, blocking at most until `deadline` or a timeout of the transport's own, whichever comes
+     * first, and fills identity; zrpc_wire_shutdown() from another thread ends it. It needs nothing of the
+     * listener, which may be closed by then. On failure the caller closes the wire. */
     int (*authenticate)(struct zrpc_accepted *a, zrpc_time deadline, struct zrpc_error *err);
 };
 

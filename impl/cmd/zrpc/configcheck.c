@@ -1,0 +1,54 @@
+#include "zrpc.h"
+#include "zrpc/config.h"
+
+static void print_sections(const char *file, const struct zrpc_config *c)
+{
+    const char *connect = zrpc_config_connect_type(c), *serve = zrpc_config_serve_type(c);
+
+    printf("%s: ok%s%s%s%s\n", file, connect == NULL ? "" : ", connects by ", connect == NULL ? "" : connect,
+           serve == NULL ? "" : ", serves by ", serve == NULL ? "" : serve);
+}
+
+/* Prints all that is wrong with a file; answers the exit status. */
+static int check(const char *file)
+{
+    struct zrpc_buf mistakes = {0};
+    struct zrpc_config *config;
+    struct zrpc_error err;
+    struct zrpc_view lines;
+    int rc = zrpc_config_load(file, &config, &mistakes, &err);
+
+    if (rc == 0) {
+        print_sections(file, config);
+        zrpc_config_free(config);
+    } else {
+        lines = mistakes.len > 0 ? zrpc_buf_view(&mistakes) : zrpc_view_of(err.text);
+        fprintf(stderr, "%.*s\n", (int)lines.len, (const char *)lines.data);
+    }
+    zrpc_buf_dispose(&mistakes);
+    return rc == 0 ? EXIT_DONE : rc == ZRPC_ERR_USAGE ? EXIT_USAGE : EXIT_LOCAL;
+}
+
+int command_configcheck(const struct cli_command *self, int argc, char **argv)
+{
+    bool help = false;
+    const struct cli_option options[] = {{"help", CLI_FLAG, &help, NULL, "show this"}, {0}};
+    struct cli_list args;
+    struct zrpc_error err = {0};
+    int worst = EXIT_DONE;
+
+    if (cli_parse(options, argc, argv, &args, &err) < 0)
+        return usage_error("configcheck", err.text);
+    if (help) {
+        cli_print_command(stdout, "zrpc", self, options);
+        return EXIT_DONE;
+    }
+    if (args.n == 0)
+        return usage_error("configcheck", "FILE is missing");
+    for (size_t i = 0; i < args.n; i++) {
+        int status = check(args.items[i]);
+
+        worst = status > worst ? status : worst;
+    }
+    return worst;
+}
