@@ -9,7 +9,7 @@
 static int serve(struct benchmark *b, struct zrpc_error *err)
 {
     struct zrpc_listener *l;
-    int rc = benchmark_listen(b->address, &l, err);
+    int rc = b->transport->listen(b, b->address, &l, err);
 
     if (rc < 0)
         return rc;
@@ -57,12 +57,28 @@ static int run(struct benchmark *b, const char *mode, struct zrpc_error *err)
     return benchmark_compare(b, err);
 }
 
+static int run_over(struct benchmark *b, const char *mode, bool tls, struct zrpc_error *err)
+{
+    int rc;
+
+    b->transport = tls ? &benchmark_tls : &benchmark_tcp;
+    if (!tls)
+        return run(b, mode, err);
+    if (strcmp(mode, "compare") != 0)
+        return zrpc_fail(err, ZRPC_ERR_USAGE, "-tls goes with -appmode compare only");
+    rc = benchmark_tls_begin(err);
+    if (rc == 0)
+        rc = run(b, mode, err);
+    benchmark_tls_end();
+    return rc;
+}
+
 int main(int argc, char **argv)
 {
     struct noop_source noop;
     struct benchmark b = {.address = ":8888", .direction = "", .rounds = 5, .noop = &noop};
     const char *mode = "";
-    bool help = false;
+    bool help = false, tls = false;
     const struct cli_option options[] = {
         {"address", CLI_STRING, &b.address, "ADDRESS", "of the server (:8888)"},
         {"appmode", CLI_STRING, &mode, "client|server|compare",
@@ -71,6 +87,7 @@ int main(int argc, char **argv)
         {"devnoopReader", CLI_FLAG, &b.noop_reader, NULL, "the source is memory, not stdin"},
         {"devnoopWriter", CLI_FLAG, &b.noop_writer, NULL, "the sink is memory, not stdout"},
         {"bytes", CLI_NUMBER, &b.bytes, "N", "size of a no-op source (default: without end; compare: 4G)"},
+        {"tls", CLI_FLAG, &tls, NULL, "compare: over TLS, against an SSL_write/SSL_read loop"},
         {"rounds", CLI_NUMBER, &b.rounds, "N", "compare: how often (5)"},
         {"profile", CLI_FLAG, &b.profile, NULL, "print time and memory used at the end"},
         {"help", CLI_FLAG, &help, NULL, "show this"},
@@ -91,7 +108,7 @@ int main(int argc, char **argv)
     if (rc == 0)
         rc = check(&b, mode, &args, &err);
     if (rc == 0)
-        rc = run(&b, mode, &err);
+        rc = run_over(&b, mode, tls, &err);
     if (rc < 0)
         fprintf(stderr, "microbenchmark: %s\n", err.text);
     if (b.profile)

@@ -51,13 +51,6 @@ static int handle_receive(void *ctx, struct zrpc_call *call, const Zrpc__Pb__Rec
 
 static const struct zrpc_handler_ops handler_ops = {.send = handle_send, .receive = handle_receive};
 
-int benchmark_listen(const char *address, struct zrpc_listener **out, struct zrpc_error *err)
-{
-    static const struct zrpc_tcp_client loopback[] = {{"127.0.0.1", "benchmark"}, {"::1", "benchmark"}};
-
-    return zrpc_tcp_listen(address, loopback, 2, out, err);
-}
-
 static int accept_one(struct zrpc_listener *l, struct zrpc_accepted *accepted, struct zrpc_error *err)
 {
     struct pollfd waiting = {.fd = l->ops->fd(l), .events = POLLIN};
@@ -65,6 +58,11 @@ static int accept_one(struct zrpc_listener *l, struct zrpc_accepted *accepted, s
 
     while ((rc = l->ops->accept(l, accepted, err)) == ZRPC_ERR_AGAIN)
         poll(&waiting, 1, -1);
+    if (rc == 0 && accepted->authenticate != NULL) {
+        rc = accepted->authenticate(accepted, ZRPC_NEVER, err);
+        if (rc < 0)
+            zrpc_wire_close(accepted->wire);
+    }
     return rc;
 }
 
@@ -131,7 +129,7 @@ int benchmark_client(struct benchmark *b, struct zrpc_error *err)
     const struct zrpc_dataconn_options options = {.cancel_fd = -1};
     struct zrpc_dialer *dialer;
     struct zrpc_wire *wire;
-    int rc = zrpc_tcp_dialer(b->address, ZRPC_DIAL_TIMEOUT_DEFAULT, &dialer, err);
+    int rc = b->transport->dialer(b, &dialer, err);
 
     if (rc < 0)
         return rc;
