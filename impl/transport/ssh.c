@@ -87,17 +87,17 @@ static int open_exchange(struct ssh_wire *w, zrpc_time deadline, struct zrpc_err
     return rc;
 }
 
-/* Where the stream broke off, ssh is about to end and to say why. */
+/* Where the stream broke off, or the proxy gave up, ssh is about to end and to say why. */
 static int explain_failure(struct ssh_wire *w, int rc, struct zrpc_error *err)
 {
     bool lost = rc == ZRPC_ERR_END || rc == ZRPC_ERR_RESET;
 
     if (err == NULL)
         return lost ? ZRPC_ERR_DIAL : rc;
-    if (lost) {
+    if (lost || rc == ZRPC_ERR_UNAVAILABLE)
         zrpc_ssh_process_wait(&w->process, ZRPC_SECOND);
+    if (lost)
         rc = zrpc_fail(err, ZRPC_ERR_DIAL, "no connection");
-    }
     zrpc_ssh_process_explain(&w->process, err);
     return rc;
 }
