@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "config/sections.h"
+#include "testing/alloc.h"
 #include "testing/certificates.h"
 
 static struct zrpc_config *parse(const char *text)
@@ -287,13 +288,45 @@ static void loops(void)
     refuse("&a global: &b {serve: *b}", "f.yml:1: serve: unknown key, expected one of stdinserver");
 }
 
+static int parse_all(void *arg)
+{
+    static const char text[] =
+        "connect: {type: ssh+stdinserver, host: h, user: u, port: 1, identity_file: i,\n"
+        "  options: [a, b]}\n"
+        "serve: {type: tcp, listen: '127.0.0.1:0', clients: {1.2.3.4: a}}\n";
+    struct zrpc_config *c;
+    struct zrpc_listener *l = NULL;
+    struct zrpc_dialer *d = NULL;
+    int rc = zrpc_config_parse("f.yml", zrpc_view_of(text), &c, NULL, arg);
+
+    if (rc < 0)
+        return rc;
+    rc = zrpc_config_dialer(c, &d, arg);
+    if (rc == 0)
+        rc = zrpc_config_listen(c, &l, arg);
+    zrpc_config_free(c);
+    if (d != NULL)
+        d->ops->close(d);
+    if (l != NULL)
+        l->ops->close(l);
+    return rc;
+}
+
+static void scarcity(void)
+{
+    struct zrpc_error err;
+
+    CHECK(zrpc_alloc_each(parse_all, &err) > 10);
+    CHECK(zrpc_resource_each(parse_all, &err) > 0);
+}
+
 static const struct zrpc_test tests[] = {
-    {"tcp", tcp},     {"defaults", defaults},
-    {"ssh", ssh},     {"local", local},
-    {"tls", tls},     {"all mistakes at once", all_mistakes_at_once},
-    {"types", types}, {"sections that are not there", sections_that_are_not_there},
-    {"files", files}, {"loops", loops},
-    {NULL, NULL},
+    {"tcp", tcp},           {"defaults", defaults},
+    {"ssh", ssh},           {"local", local},
+    {"tls", tls},           {"all mistakes at once", all_mistakes_at_once},
+    {"types", types},       {"sections that are not there", sections_that_are_not_there},
+    {"files", files},       {"loops", loops},
+    {"scarcity", scarcity}, {NULL, NULL},
 };
 
 int main(int argc, char **argv)

@@ -42,12 +42,11 @@ static size_t length_of(const yaml_node_t *node)
     return 0;
 }
 
-static void *array_for(struct zrpc_yaml *y, const char *key, yaml_node_t *node, size_t size)
+static void *array_for(struct zrpc_yaml *y, const yaml_node_t *node, size_t size)
 {
     void *array = calloc(length_of(node) + 1, size);
 
-    if (array == NULL)
-        zrpc_yaml_problem(y, node, key, "no memory for %zu entries", length_of(node));
+    y->no_memory |= array == NULL;
     return array;
 }
 
@@ -58,7 +57,7 @@ static void read_list(struct zrpc_yaml *y, const char *key, yaml_node_t *node, z
 
     if (out->items != NULL || !zrpc_yaml_is_sequence(y, key, node))
         return;
-    out->items = array_for(y, key, node, sizeof *out->items);
+    out->items = array_for(y, node, sizeof *out->items);
     for (size_t i = 0; out->items != NULL && zrpc_yaml_item(y, node, i, &item); i++) {
         read(y, key, item, &out->items[out->n]);
         out->n += out->items[out->n] != NULL;
@@ -115,7 +114,7 @@ void zrpc_config_clients(struct zrpc_yaml *y, const char *key, yaml_node_t *node
 
     if (map->items != NULL || !zrpc_yaml_is_mapping(y, key, node))
         return;
-    map->items = array_for(y, key, node, sizeof *map->items);
+    map->items = array_for(y, node, sizeof *map->items);
     for (size_t i = 0; map->items != NULL && zrpc_yaml_pair(y, node, i, &ip, &value); i++)
         read_client(y, value, key, ip, value, map);
 }

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "testing/alloc.h"
 #include "testing/certificates.h"
 #include "testing/wire_contract.h"
 #include "transport/ssh_wire.h"
@@ -625,6 +626,51 @@ static void writing_waits_on_both_sides(void)
     zrpc_wire_close(wires[1]);
 }
 
+/* A dialling that gets as far as the proxy's word, and an accepted proxy that goes away. */
+static int dial_and_accept(void *arg)
+{
+    static const char *const more[] = {"A=b"};
+    struct zrpc_ssh_options options = {.host = "h",
+                                       .user = "u",
+                                       .port = 1,
+                                       .identity_file = "i",
+                                       .ssh_command = zrpc_test_path("ssh"),
+                                       .options = more,
+                                       .n_options = 1};
+    struct zrpc_listener *l = NULL;
+    struct zrpc_dialer *d = NULL;
+    struct zrpc_wire *w = NULL;
+    struct zrpc_accepted accepted = {0};
+    int control = -1, rc = zrpc_ssh_dialer(&options, &d, arg);
+
+    if (rc == 0) {
+        rc = d->ops->dial(d, ZRPC_NEVER, &w, arg);
+        d->ops->close(d);
+    }
+    if (rc == ZRPC_ERR_UNAVAILABLE)
+        rc = zrpc_stdinserver_listen(zrpc_test_path("sock"), identities, 2, &l, arg);
+    if (rc == 0) {
+        control = control_connect();
+        rc = l->ops->accept(l, &accepted, arg);
+    }
+    if (rc == 0)
+        zrpc_wire_close(accepted.wire);
+    if (control >= 0)
+        close(control);
+    if (l != NULL)
+        l->ops->close(l);
+    return rc;
+}
+
+static void scarcity(void)
+{
+    struct zrpc_error err;
+
+    script("ssh", "printf SSHCON_PROXY_ERROR; head -c 13 /dev/zero\n");
+    sockdir();
+    CHECK(zrpc_alloc_each(dial_and_accept, &err) >= 15);
+}
+
 static const struct zrpc_test tests[] = {
     ZRPC_WIRE_CONTRACT_ROWS(ssh){"half-close, either side first", half_close_each_way_first},
     {"ssh's command line and environment", command_line},
@@ -641,6 +687,7 @@ static const struct zrpc_test tests[] = {
     {"a proxy without a daemon says so", proxy_without_a_daemon},
     {"a proxy reports how the wire ended", proxy_reports_how_it_ended},
     {"writing waits on both sides", writing_waits_on_both_sides},
+    {"scarcity", scarcity},
     {NULL, NULL},
 };
 

@@ -108,14 +108,13 @@ static void set_options(SSL_CTX *ctx)
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, on_verify);
 }
 
-static int expect_server(struct zrpc_tls_context *c, const char *server_cn)
+static bool expect_server(SSL_CTX *ctx, const char *server_cn)
 {
-    X509_VERIFY_PARAM *param = SSL_CTX_get0_param(c->ctx);
+    X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ctx);
 
-    c->server_cn = strdup(server_cn);
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return c->server_cn != NULL && (X509_VERIFY_PARAM_set1_ip_asc(param, server_cn) == 1 ||
-                                    X509_VERIFY_PARAM_set1_host(param, server_cn, 0) == 1);
+    return X509_VERIFY_PARAM_set1_ip_asc(param, server_cn) == 1 ||
+           X509_VERIFY_PARAM_set1_host(param, server_cn, 0) == 1;
 }
 
 int zrpc_tls_context_new(const struct zrpc_tls_files *files, const char *server_cn,
@@ -128,9 +127,14 @@ int zrpc_tls_context_new(const struct zrpc_tls_files *files, const char *server_
         return zrpc_fail(err, ZRPC_ERR_NOMEM, "tls: no memory");
     atomic_init(&c->refs, 1);
     c->keylog_fd = -1;
+    c->server_cn = server_cn == NULL ? NULL : strdup(server_cn);
+    if (server_cn != NULL && c->server_cn == NULL) {
+        rc = zrpc_fail(err, ZRPC_ERR_NOMEM, "tls: no memory");
+        goto failed;
+    }
     c->ctx = SSL_CTX_new(server_cn == NULL ? TLS_server_method() : TLS_client_method());
     if (c->ctx == NULL || SSL_CTX_set_min_proto_version(c->ctx, TLS1_2_VERSION) != 1 ||
-        (server_cn != NULL && !expect_server(c, server_cn))) {
+        (server_cn != NULL && !expect_server(c->ctx, server_cn))) {
         rc = zrpc_fail(err, ZRPC_ERR_TLS, "tls: cannot set up OpenSSL: %s", openssl_reason());
         goto failed;
     }

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "testing/alloc.h"
 #include "testing/certificates.h"
 #include "testing/wire_contract.h"
 #include "transport/tcp_socket.h"
@@ -792,6 +793,43 @@ static void dialling_a_silent_server_times_out(void)
     close(fd);
 }
 
+/* Up to the handshake; what OpenSSL takes is its own. */
+static int listen_dial_accept(void *arg)
+{
+    struct zrpc_tls_files files = files_of("ca", "server");
+    struct zrpc_listener *l;
+    struct zrpc_dialer *d = NULL;
+    struct zrpc_accepted accepted = {0};
+    struct zrpc_tcp_address at;
+    int client = -1, rc = zrpc_tls_listen("127.0.0.1:0", &files, client_cns, 2, 0, &l, arg);
+
+    if (rc < 0)
+        return rc;
+    rc = zrpc_tls_dialer(host_port(l), &files, "server1", 0, &d, arg);
+    if (rc == 0)
+        rc = zrpc_tcp_address_parse(host_port(l), &at, arg);
+    if (rc == 0)
+        rc = zrpc_tcp_connect(&at, ZRPC_NEVER, &client, arg);
+    while (rc == 0 && (rc = l->ops->accept(l, &accepted, arg)) == ZRPC_ERR_AGAIN)
+        rc = poll(&(struct pollfd){.fd = l->ops->fd(l), .events = POLLIN}, 1, -1) < 0 ? ZRPC_ERR_SYSTEM : 0;
+    if (rc == 0)
+        zrpc_wire_close(accepted.wire);
+    if (client >= 0)
+        close(client);
+    if (d != NULL)
+        d->ops->close(d);
+    l->ops->close(l);
+    return rc;
+}
+
+static void scarcity(void)
+{
+    struct zrpc_error err;
+
+    CHECK(zrpc_alloc_each(listen_dial_accept, &err) >= 8);
+    CHECK(zrpc_resource_each(listen_dial_accept, &err) >= 3);
+}
+
 static const struct zrpc_test tests[] = {
     ZRPC_WIRE_CONTRACT_ROWS(tls){"the identity is the common name", identity_is_the_common_name},
     {"clients are refused, each for its reason", clients_are_refused},
@@ -813,6 +851,7 @@ static const struct zrpc_test tests[] = {
     {"200 half-open handshakes delay nobody", half_open_handshakes_delay_nobody},
     {"secrets are logged where ZREPL_KEYLOG_FILE says", secrets_are_logged},
     {"dialling a silent server times out", dialling_a_silent_server_times_out},
+    {"scarcity", scarcity},
     {NULL, NULL},
 };
 

@@ -121,6 +121,8 @@ int zrpc_yaml_result(const struct zrpc_yaml *y, struct zrpc_error *err)
 {
     struct zrpc_view lines = zrpc_buf_view(&y->problems);
 
+    if (y->no_memory)
+        return zrpc_fail(err, ZRPC_ERR_NOMEM, "%s: out of memory", y->file);
     if (y->n_problems == 0)
         return 0;
     if (lines.len == 0)

@@ -28,6 +28,7 @@ struct zrpc_yaml {
     const char *file;         /* borrowed; for messages */
     struct zrpc_buf problems; /* a line each */
     unsigned n_problems;
+    bool no_memory; /* set by a reader that ran out of it: the result is ZRPC_ERR_NOMEM */
 };
 
 /* One document. ZRPC_ERR_USAGE with FILE:LINE for what is not YAML, ZRPC_ERR_SYSTEM for what cannot be read.
