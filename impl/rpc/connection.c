@@ -1,5 +1,4 @@
 #include <stdlib.h>
-#include <sys/eventfd.h>
 
 #include "rpc/server_internal.h"
 #include "zrpc/replication.h"
@@ -180,20 +179,6 @@ static int serve(struct zrpc_connection *c, const struct zrpc_log *log, struct z
     return serve_label[label](c, wire, err);
 }
 
-static void leave(struct zrpc_connection *c)
-{
-    struct zrpc_server *s = c->server;
-
-    pthread_mutex_lock(&s->lock);
-    *c->link = c->next;
-    if (c->next != NULL)
-        c->next->link = c->link;
-    s->n_connections--;
-    eventfd_write(s->ended_fd, 1); /* under the lock: once it is released the server may be gone */
-    pthread_mutex_unlock(&s->lock);
-    free(c);
-}
-
 void *zrpc_connection_main(void *arg)
 {
     struct zrpc_connection *c = arg;
@@ -205,6 +190,7 @@ void *zrpc_connection_main(void *arg)
     rc = serve(c, &log, &err);
     if (rc < 0)
         log_failure(&log, "connection failed", rc, err.text);
-    leave(c);
+    zrpc_connection_leave(c);
+    free(c);
     return NULL;
 }

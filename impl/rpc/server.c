@@ -140,13 +140,16 @@ static bool join_connections(struct zrpc_server *s, struct zrpc_connection *c)
     return room;
 }
 
-static void leave_connections(struct zrpc_server *s, struct zrpc_connection *c)
+void zrpc_connection_leave(struct zrpc_connection *c)
 {
+    struct zrpc_server *s = c->server;
+
     pthread_mutex_lock(&s->lock);
     *c->link = c->next;
     if (c->next != NULL)
         c->next->link = c->link;
     s->n_connections--;
+    eventfd_write(s->ended_fd, 1); /* under the lock: once it is released the server may be gone */
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -187,7 +190,7 @@ static void start_connection(struct zrpc_server *s, const struct zrpc_accepted *
     if (!join_connections(s, c)) {
         refuse(s, c, "too many connections");
     } else if (start_thread(c) != 0) {
-        leave_connections(s, c);
+        zrpc_connection_leave(c);
         refuse(s, c, "no thread for it");
     }
 }

@@ -43,6 +43,8 @@ struct zrpc_server {
 /* Thread entry: serves `arg`, a struct zrpc_connection, and frees it. */
 void *zrpc_connection_main(void *arg);
 
+/* Takes it off the server's list. The server may be gone when this returns. */
+void zrpc_connection_leave(struct zrpc_connection *c);
 /* With the server's lock held: ends what would not end by itself. A control connection's calls may go on
  * until `deadline`. */
 void zrpc_connection_stop(struct zrpc_connection *c, zrpc_time deadline);
