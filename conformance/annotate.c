@@ -9,6 +9,7 @@
 #include "zrpc/versionhandshake.h"
 
 #define UNIT_KEPT     200  /* bytes of a unit */
+#define H2_KEPT       (17u << 10) /* bytes of an HTTP/2 frame: header blocks are read whole */
 #define MESSAGE_KEPT  4096 /* bytes of a message */
 #define PREVIEW       72   /* bytes shown of a payload */
 #define BANNER_PREFIX 11
@@ -65,6 +66,8 @@ static void enter(struct zrpc_annotator *a, enum zrpc_annotate_phase phase)
         [ZRPC_ANNOTATE_BANNER] = BANNER_PREFIX,
         [ZRPC_ANNOTATE_LABEL] = ZRPC_LABEL_LEN,
         [ZRPC_ANNOTATE_FRAMES] = ZRPC_FRAME_HEADER_LEN,
+        [ZRPC_ANNOTATE_PREFACE] = sizeof ZRPC_H2_PREFACE - 1,
+        [ZRPC_ANNOTATE_H2] = ZRPC_H2_HEADER_LEN,
         [ZRPC_ANNOTATE_RAW] = UINT64_MAX,
     };
 
@@ -85,6 +88,7 @@ void zrpc_annotator_dispose(struct zrpc_annotator *a)
 {
     zrpc_buf_dispose(&a->unit);
     zrpc_buf_dispose(&a->message);
+    zrpc_annotate_h2_dispose(&a->h2);
 }
 
 static void emit(struct zrpc_annotator *a, zrpc_time now, const char *text, const char *detail,
@@ -155,8 +159,11 @@ static void label_complete(struct zrpc_annotator *a, zrpc_time now)
     while (shown.len > 0 && shown.data[shown.len - 1] == 0)
         shown.len--;
     emit_bytes(a, now, "label", shown, shown.len);
-    a->shared->raw = !zrpc_view_equal(shown, zrpc_view_of(ZRPC_LABEL_DATA));
-    enter(a, a->shared->raw ? ZRPC_ANNOTATE_RAW : ZRPC_ANNOTATE_FRAMES);
+    a->shared->control = zrpc_view_equal(shown, zrpc_view_of(ZRPC_LABEL_CONTROL));
+    a->shared->raw = !a->shared->control && !zrpc_view_equal(shown, zrpc_view_of(ZRPC_LABEL_DATA));
+    enter(a, a->shared->raw       ? ZRPC_ANNOTATE_RAW
+             : a->shared->control ? ZRPC_ANNOTATE_PREFACE
+                                  : ZRPC_ANNOTATE_FRAMES);
 }
 
 static const struct endpoint_messages *endpoint_of(const struct zrpc_annotator *a)
@@ -228,12 +235,48 @@ static void frame_complete(struct zrpc_annotator *a, zrpc_time now)
     enter(a, ZRPC_ANNOTATE_FRAMES);
 }
 
+static void preface_complete(struct zrpc_annotator *a, zrpc_time now)
+{
+    struct zrpc_view unit = zrpc_buf_view(&a->unit);
+
+    if (!zrpc_view_equal(unit, zrpc_view_of(ZRPC_H2_PREFACE))) {
+        a->phase = ZRPC_ANNOTATE_RAW; /* as after a banner that is none */
+        a->want = UINT64_MAX;
+        return;
+    }
+    emit_bytes(a, now, "preface", unit, unit.len);
+    enter(a, ZRPC_ANNOTATE_H2);
+}
+
+static void h2_complete(struct zrpc_annotator *a, zrpc_time now)
+{
+    struct zrpc_view payload = zrpc_buf_view(&a->unit);
+    struct zrpc_buf text = {0}, detail = {0};
+    struct zrpc_h2_header_of_frame frame;
+    uint32_t fold;
+
+    frame = zrpc_h2_frame_decode(zrpc_view_take(&payload, ZRPC_H2_HEADER_LEN).data);
+    if (a->want == ZRPC_H2_HEADER_LEN && frame.length > 0) {
+        a->want += frame.length;
+        return;
+    }
+    zrpc_annotate_h2_frame(&a->h2, &a->shared->h2, a->active, frame, payload, &text, &detail, &fold);
+    if (a->reported > 0)
+        zrpc_text_add(&detail, "%s(complete now)", detail.len > 0 ? " " : "");
+    emit(a, now, zrpc_text_str(&text), zrpc_text_str(&detail), frame.length, a->reported == 0 ? fold : 0);
+    zrpc_buf_dispose(&text);
+    zrpc_buf_dispose(&detail);
+    enter(a, ZRPC_ANNOTATE_H2);
+}
+
 static void unit_complete(struct zrpc_annotator *a, zrpc_time now)
 {
     static void (*const complete[])(struct zrpc_annotator *, zrpc_time) = {
         [ZRPC_ANNOTATE_BANNER] = banner_complete,
         [ZRPC_ANNOTATE_LABEL] = label_complete,
         [ZRPC_ANNOTATE_FRAMES] = frame_complete,
+        [ZRPC_ANNOTATE_PREFACE] = preface_complete,
+        [ZRPC_ANNOTATE_H2] = h2_complete,
     };
 
     complete[a->phase](a, now);
@@ -243,14 +286,17 @@ void zrpc_annotate(struct zrpc_annotator *a, zrpc_time now, struct zrpc_view byt
 {
     struct zrpc_view part;
     bool counted = false;
-    size_t room;
+    size_t kept, room;
 
     if (a->phase == ZRPC_ANNOTATE_FRAMES && a->shared->raw)
         enter(a, ZRPC_ANNOTATE_RAW);
+    else if (a->phase == ZRPC_ANNOTATE_FRAMES && a->shared->control)
+        enter(a, ZRPC_ANNOTATE_H2);
     while (bytes.len > 0) {
         part =
             zrpc_view_take(&bytes, bytes.len < a->want - a->seen ? bytes.len : (size_t)(a->want - a->seen));
-        room = UNIT_KEPT > a->unit.len ? UNIT_KEPT - a->unit.len : 0;
+        kept = a->phase == ZRPC_ANNOTATE_H2 ? H2_KEPT : UNIT_KEPT;
+        room = kept > a->unit.len ? kept - a->unit.len : 0;
         (void)zrpc_buf_append(&a->unit, zrpc_view(part.data, part.len < room ? part.len : room), NULL);
         a->pieces += !counted || a->seen == 0;
         counted = true;
@@ -274,6 +320,25 @@ static void flush_frame(struct zrpc_annotator *a, struct zrpc_buf *text)
                   frame.length, (unsigned long long)(a->seen - ZRPC_FRAME_HEADER_LEN));
 }
 
+static void flush_h2(struct zrpc_annotator *a, struct zrpc_buf *text)
+{
+    struct zrpc_h2_header_of_frame frame;
+
+    if (a->seen < ZRPC_H2_HEADER_LEN) {
+        zrpc_text_add(text, "part of a frame header");
+        return;
+    }
+    frame = zrpc_h2_frame_decode(zrpc_buf_view(&a->unit).data);
+    zrpc_h2_add_frame(text, frame);
+    zrpc_text_add(text, " of %u bytes, %llu of them so far", frame.length,
+                  (unsigned long long)(a->seen - ZRPC_H2_HEADER_LEN));
+}
+
+static const char *part_name(enum zrpc_annotate_phase phase)
+{
+    return phase == ZRPC_ANNOTATE_BANNER ? "banner" : phase == ZRPC_ANNOTATE_LABEL ? "label" : "preface";
+}
+
 void zrpc_annotate_flush(struct zrpc_annotator *a, zrpc_time now)
 {
     struct zrpc_buf text = {0}, detail = {0};
@@ -282,10 +347,12 @@ void zrpc_annotate_flush(struct zrpc_annotator *a, zrpc_time now)
         return;
     if (a->phase == ZRPC_ANNOTATE_FRAMES)
         flush_frame(a, &text);
+    else if (a->phase == ZRPC_ANNOTATE_H2)
+        flush_h2(a, &text);
     else if (a->phase == ZRPC_ANNOTATE_RAW)
         zrpc_text_add(&text, "bytes");
     else
-        zrpc_text_add(&text, "part of the %s", a->phase == ZRPC_ANNOTATE_BANNER ? "banner" : "label");
+        zrpc_text_add(&text, "part of the %s", part_name(a->phase));
     if (a->pieces > 1)
         zrpc_text_add(&text, " in %u pieces", a->pieces);
     if (a->reported == 0)

@@ -8,6 +8,7 @@
 #ifndef ZRPC_CONFORMANCE_ANNOTATE_H
 #define ZRPC_CONFORMANCE_ANNOTATE_H
 
+#include "conformance/annotate_h2.h"
 #include "conformance/trace.h"
 #include "zrpc/frameconn.h"
 
@@ -15,12 +16,16 @@ enum zrpc_annotate_phase {
     ZRPC_ANNOTATE_BANNER,
     ZRPC_ANNOTATE_LABEL,  /* the active side's direction only */
     ZRPC_ANNOTATE_FRAMES, /* zrepl_data */
+    ZRPC_ANNOTATE_PREFACE, /* zrepl_control, the active side's direction only */
+    ZRPC_ANNOTATE_H2,
     ZRPC_ANNOTATE_RAW,    /* no longer, or never, understood */
 };
 
 struct zrpc_annotate_shared {
     char endpoint[16]; /* of the request header */
-    bool raw;          /* not a data connection */
+    bool raw;          /* neither a data nor a control connection */
+    bool control;
+    struct zrpc_annotate_h2_shared h2;
 };
 
 struct zrpc_annotator {
@@ -39,6 +44,7 @@ struct zrpc_annotator {
     uint32_t message_type;
     unsigned message_frames;
     struct zrpc_buf message; /* its first bytes */
+    struct zrpc_annotate_h2 h2;
 };
 
 void zrpc_annotator_init(struct zrpc_annotator *a, struct zrpc_trace *trace,
