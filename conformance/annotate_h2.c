@@ -19,7 +19,8 @@ struct context {
 
 void zrpc_annotate_h2_dispose(struct zrpc_annotate_h2 *h)
 {
-    nghttp2_hd_inflate_del(h->inflater);
+    if (h->inflater != NULL)
+        nghttp2_hd_inflate_del(h->inflater);
     zrpc_buf_dispose(&h->block);
     zrpc_buf_dispose(&h->message);
     *h = (struct zrpc_annotate_h2){0};

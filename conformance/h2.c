@@ -15,8 +15,10 @@ static void release(void *what)
         zrpc_buf_dispose(&call->data);
         free(call);
     }
-    nghttp2_hd_deflate_del(h->deflater);
-    nghttp2_hd_inflate_del(h->inflater);
+    if (h->deflater != NULL)
+        nghttp2_hd_deflate_del(h->deflater);
+    if (h->inflater != NULL)
+        nghttp2_hd_inflate_del(h->inflater);
     zrpc_buf_dispose(&h->block);
     zrpc_buf_dispose(&h->payload);
     free(h);
@@ -98,6 +100,7 @@ bool zrpc_h2_send(struct zrpc_h2 *h, uint8_t type, uint8_t flags, uint32_t strea
     struct zrpc_buf frame = {0};
     bool sent;
 
+    h->settings_sent += type == NGHTTP2_SETTINGS && (flags & NGHTTP2_FLAG_ACK) == 0;
     zrpc_h2_put(&frame, type, flags, stream, payload);
     sent = zrpc_peer_send(h->peer, zrpc_buf_view(&frame));
     zrpc_buf_dispose(&frame);
@@ -135,7 +138,6 @@ bool zrpc_h2_send_settings(struct zrpc_h2 *h, unsigned id, uint32_t value)
 
     zrpc_put_u32(entry + 2, value);
     allow(h, id, value);
-    h->settings_sent++;
     return zrpc_h2_send(h, NGHTTP2_SETTINGS, 0, 0, zrpc_view(entry, id == 0 ? 0 : sizeof entry));
 }
 
@@ -258,17 +260,17 @@ bool zrpc_h2_send_data(struct zrpc_h2 *h, struct zrpc_h2_call *call, struct zrpc
 {
     zrpc_time patience = zrpc_run_timing(h->run)->prompt;
     struct zrpc_h2_frame seen;
+    struct zrpc_view some;
     size_t n;
 
     do {
         while ((n = sendable(h, call, piece)) == 0 && data.len > 0)
             if (call->ended || zrpc_h2_see(h, zrpc_now() + patience, &seen) != ZRPC_SEEN_FRAME)
                 return false;
-        n = n < data.len ? n : data.len;
-        call->send_window -= (int64_t)n;
-        h->send_window -= (int64_t)n;
-        if (!zrpc_h2_send(h, NGHTTP2_DATA, end && n == data.len ? NGHTTP2_FLAG_END_STREAM : 0, call->stream,
-                          zrpc_view_take(&data, n)))
+        some = zrpc_view_take(&data, n < data.len ? n : data.len);
+        call->send_window -= (int64_t)some.len;
+        h->send_window -= (int64_t)some.len;
+        if (!zrpc_h2_send(h, NGHTTP2_DATA, end && data.len == 0 ? NGHTTP2_FLAG_END_STREAM : 0, call->stream, some))
             return false;
     } while (data.len > 0);
     return true;

@@ -20,7 +20,16 @@ static const char reference_profile[] =
     "  accepted: {filesystem: pushed/%, content: sent, to: '@1'}\n"
     "  refused: {filesystem: pushed/demo/fault/open, content: sent}\n"
     "  failing: {filesystem: pushed/%/demo/fault/recv, content: sent}\n"
-    "  stalling: {filesystem: pushed/%/demo/fault/slow, content: sent, pause: 15s}\n";
+    "  stalling: {filesystem: pushed/%/demo/fault/slow, content: sent, pause: 15s}\n"
+    "control:\n"
+    "  versions: {filesystem: demo/small}\n"
+    "  wide: {filesystem: demo/bookmarked}\n"
+    "  failing: {filesystem: demo/fault/list, text: 'cannot list: \xce\xb1\xce\xb2\xce\xb3 \xf0\x9f\x92\xa5 100%'}\n"
+    "  slow: {filesystem: demo/fault/slow-list, pause: 15s}\n"
+    "  cursor: {filesystem: demo/cursor, from: '@1', to: '@3'}\n"
+    "  no-cursor: {filesystem: demo/medium, to: '@1'}\n"
+    "  hidden: {filesystem: demo/private}\n"
+    "  placeholder: {filesystem: pushed/%/child, content: sent}\n";
 
 struct reader {
     struct zrpc_profile *profile;
@@ -128,6 +137,8 @@ static int read_offer_key(struct reader *r, void *ctx, const yaml_node_t *key, y
         return read_string(r, &offer->from, value);
     if (strcmp(name, "sha256") == 0)
         return read_string(r, &offer->sha256, value);
+    if (strcmp(name, "text") == 0)
+        return read_string(r, &offer->text, value);
     if (strcmp(name, "size") == 0)
         return read_number(r, &offer->size, value);
     if (strcmp(name, "pause") == 0)
@@ -186,7 +197,7 @@ static int read_section(struct reader *r, void *ctx, const yaml_node_t *key, yam
     (void)ctx;
     if (strcmp(name, "timing") == 0)
         return each_pair(r, value, read_timing_key, &r->profile->timing);
-    if (strcmp(name, "send") == 0 || strcmp(name, "receive") == 0)
+    if (strcmp(name, "send") == 0 || strcmp(name, "receive") == 0 || strcmp(name, "control") == 0)
         return each_pair(r, value, read_offer, (void *)name);
     if (strcmp(name, "protocol_version") != 0)
         return fail_at(r, key, "unknown key", name);
@@ -262,11 +273,12 @@ void zrpc_profile_dispose(struct zrpc_profile *p)
         free(p->offers[i].to);
         free(p->offers[i].from);
         free(p->offers[i].sha256);
+        free(p->offers[i].text);
     }
     *p = (struct zrpc_profile){0};
 }
 
-static void print_offer(const struct zrpc_offer *offer, bool is_send, struct zrpc_buf *out)
+static void print_offer(const struct zrpc_offer *offer, bool is_receive, struct zrpc_buf *out)
 {
     char duration[ZRPC_DURATION_TEXT_MAX];
 
@@ -286,7 +298,11 @@ static void print_offer(const struct zrpc_offer *offer, bool is_send, struct zrp
         zrpc_text_add(out, ", sha256: %s", offer->sha256);
     if (offer->pause > 0)
         zrpc_text_add(out, ", pause: %s", zrpc_duration_format(offer->pause, duration));
-    if (!is_send)
+    if (offer->text != NULL) {
+        zrpc_text_add(out, ", text: ");
+        zrpc_text_add_quoted(out, zrpc_view_of(offer->text));
+    }
+    if (is_receive || offer->content != ZRPC_CONTENT_BYTES)
         zrpc_text_add(out, ", content: %s", offer->content == ZRPC_CONTENT_BYTES ? "bytes" : "sent");
     zrpc_text_add(out, "}\n");
 }
@@ -309,7 +325,7 @@ void zrpc_profile_print(const struct zrpc_profile *p, struct zrpc_buf *out)
         zrpc_text_add(out, "  # %s\n  %s%s: ", offers[i].meaning, p->offers[i].present ? "" : "# ",
                       offers[i].key);
         if (p->offers[i].present)
-            print_offer(&p->offers[i], strcmp(section, "send") == 0, out);
+            print_offer(&p->offers[i], strcmp(section, "receive") == 0, out);
         else
             zrpc_text_add(out, "{filesystem: ...}\n");
     }
