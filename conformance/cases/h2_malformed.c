@@ -321,7 +321,8 @@ static void endless_headers(struct zrpc_run *run)
     zrpc_h2_send(h, NGHTTP2_HEADERS, 0, 1, zrpc_buf_view(&header));
     while (sent < total && zrpc_h2_send(h, NGHTTP2_CONTINUATION, 0, 1, zrpc_buf_view(&header))) {
         sent += header.len;
-        if (zrpc_h2_see(h, zrpc_now(), &seen) == ZRPC_SEEN_EOF || seen.kind == ZRPC_SEEN_RESET)
+        zrpc_h2_see(h, zrpc_now() + ZRPC_MILLISECOND, &seen);
+        if (h->ended || h->goaway)
             break;
     }
     zrpc_buf_dispose(&header);

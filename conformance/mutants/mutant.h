@@ -16,6 +16,8 @@
 
 struct zrpc_mutant_server;
 struct zrpc_relay;
+struct zrpc_control_hooks; /* control.h */
+struct zrpc_control_relay;
 
 struct zrpc_mutant {
     const char *name;
@@ -35,6 +37,8 @@ struct zrpc_mutant {
     void (*server_banner)(struct zrpc_relay *r, struct zrpc_buf *banner);
     void (*server_frame)(struct zrpc_relay *r, struct zrpc_frame frame, struct zrpc_view payload);
     void (*server_end)(struct zrpc_relay *r);
+    /* Of control connections, frame by frame. */
+    const struct zrpc_control_hooks *control;
     bool keeps_bytes_apart; /* what follows the banner in the same read is lost */
     bool many_clients;      /* its case opens hundreds of connections: nothing for slow tools */
     bool needs_process;     /* harms its whole process: run it in one of its own */
@@ -62,6 +66,7 @@ struct zrpc_relay {
     atomic_bool flag; /* this and what follows is for the hooks' own use */
     atomic_uint count;
     struct zrpc_buf held;
+    struct zrpc_control_relay *control; /* where the mutant has hooks for it */
     struct zrpc_relay_state *state;
 };
 

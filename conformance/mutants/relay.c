@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "conformance/mutants/control.h"
 #include "conformance/mutants/relay_internal.h"
 #include "zrpc/versionhandshake.h"
 
@@ -131,7 +132,7 @@ static bool wants_hook(const struct zrpc_mutant *m, bool up, enum zrpc_relay_pha
 void zrpc_relay_begin_part(struct zrpc_relay_state *s, struct zrpc_relay_flow *f, enum zrpc_relay_phase phase)
 {
     static const uint64_t wants[] = {
-        [BANNER] = 11, [LABEL] = ZRPC_LABEL_LEN, [FRAMES] = 8, [RAW] = UINT64_MAX};
+        [BANNER] = 11, [LABEL] = ZRPC_LABEL_LEN, [FRAMES] = 8, [RAW] = UINT64_MAX, [CONTROL] = UINT64_MAX};
 
     f->phase = phase;
     f->seen = 0;
@@ -181,14 +182,17 @@ static void banner_part(struct zrpc_relay_state *s, struct zrpc_relay_flow *f)
 
 static void label_part(struct zrpc_relay_state *s, struct zrpc_relay_flow *f)
 {
+    static const char control[] = {'z', 'r', 'e', 'p', 'l', '_', 'c'};
     uint8_t label[ZRPC_LABEL_LEN];
 
+    s->is_control = s->relay.control != NULL && f->part.len >= sizeof control &&
+                    memcmp(zrpc_buf_view(&f->part).data, control, sizeof control) == 0;
     if (f->hooked) {
         memcpy(label, zrpc_buf_view(&f->part).data, sizeof label);
         s->relay.mutant->label(&s->relay, label);
         pass(s, f, zrpc_view(label, sizeof label));
     }
-    zrpc_relay_begin_part(s, f, FRAMES);
+    zrpc_relay_begin_part(s, f, s->is_control ? CONTROL : FRAMES);
 }
 
 static void note_client_frame(struct zrpc_relay *r, struct zrpc_frame frame)
@@ -234,14 +238,20 @@ void zrpc_relay_take(struct zrpc_relay_state *s, struct zrpc_relay_flow *f, stru
     struct zrpc_view some;
     bool was_banner;
 
+    if (f == &s->down && f->phase == FRAMES && s->is_control)
+        zrpc_relay_begin_part(s, f, CONTROL);
     while (bytes.len > 0) {
+        if (f->phase == CONTROL) {
+            zrpc_control_relay_take(&s->relay, f == &s->up, bytes);
+            return;
+        }
         was_banner = f->phase == BANNER;
         some =
             zrpc_view_take(&bytes, bytes.len < f->want - f->seen ? bytes.len : (size_t)(f->want - f->seen));
         f->seen += some.len;
         if (!f->hooked)
             pass(s, f, some);
-        if (f->hooked || f->seen <= 11)
+        if (f->hooked || f->phase == LABEL || f->seen <= 11)
             (void)zrpc_buf_append(&f->part, some, NULL);
         if (f->seen == f->want)
             complete[f->phase](s, f);

@@ -8,7 +8,7 @@
 
 #include "conformance/mutants/mutant.h"
 
-enum zrpc_relay_phase { BANNER, LABEL, FRAMES, RAW };
+enum zrpc_relay_phase { BANNER, LABEL, FRAMES, RAW, CONTROL };
 
 /* One direction: the part under way, and how much of it is known to be wanted. */
 struct zrpc_relay_flow {
@@ -27,6 +27,7 @@ struct zrpc_relay_state {
     struct zrpc_relay_flow up, down;
     zrpc_time last_up;
     atomic_bool cut;
+    atomic_bool is_control; /* and the mutant has hooks for it */
     bool ended;
 };
 

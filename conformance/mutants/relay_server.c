@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "conformance/mutants/control.h"
 #include "conformance/mutants/relay_internal.h"
 
 static const struct zrpc_mutant transparent = {.name = "transparent"};
@@ -47,6 +48,9 @@ static void pump(struct zrpc_relay_state *s, struct zrpc_relay_flow *f, int fd)
     while (!s->cut && !s->relay.server->stopping) {
         if (f == &s->up && m->tick != NULL)
             m->tick(&s->relay, zrpc_now() - s->last_up);
+        if (f == &s->up && s->is_control && m->control->idle_limit > 0 &&
+            zrpc_now() - s->last_up > m->control->idle_limit)
+            zrpc_relay_cut(&s->relay, false);
         if (poll(&pfd, 1, (int)(ZRPC_RELAY_TICK / ZRPC_MILLISECOND)) == 0)
             continue;
         n = recv(fd, bytes, sizeof bytes, 0);
@@ -127,6 +131,8 @@ static struct zrpc_relay_state *new_relay(struct zrpc_mutant_server *server, int
                                    .state = s};
     pthread_mutex_init(&s->up_lock, NULL);
     pthread_mutex_init(&s->down_lock, NULL);
+    if (server->mutant->control != NULL)
+        s->relay.control = zrpc_control_relay_new();
     zrpc_relay_begin_part(s, &s->up, BANNER);
     zrpc_relay_begin_part(s, &s->down, BANNER);
     return s;
@@ -139,6 +145,7 @@ static void free_relay(struct zrpc_relay_state *s)
     zrpc_buf_dispose(&s->up.part);
     zrpc_buf_dispose(&s->down.part);
     zrpc_buf_dispose(&s->relay.held);
+    zrpc_control_relay_free(s->relay.control);
     free(s);
 }
 
