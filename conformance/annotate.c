@@ -8,10 +8,10 @@
 #include "zrpc/transportmux.h"
 #include "zrpc/versionhandshake.h"
 
-#define UNIT_KEPT     200  /* bytes of a unit */
+#define UNIT_KEPT     200         /* bytes of a unit */
 #define H2_KEPT       (17u << 10) /* bytes of an HTTP/2 frame: header blocks are read whole */
-#define MESSAGE_KEPT  4096 /* bytes of a message */
-#define PREVIEW       72   /* bytes shown of a payload */
+#define MESSAGE_KEPT  4096        /* bytes of a message */
+#define PREVIEW       72          /* bytes shown of a payload */
 #define BANNER_PREFIX 11
 #define STREAM_TYPE   5
 
@@ -63,12 +63,9 @@ static void begin_unit(struct zrpc_annotator *a, uint64_t want)
 static void enter(struct zrpc_annotator *a, enum zrpc_annotate_phase phase)
 {
     static const uint64_t first_want[] = {
-        [ZRPC_ANNOTATE_BANNER] = BANNER_PREFIX,
-        [ZRPC_ANNOTATE_LABEL] = ZRPC_LABEL_LEN,
-        [ZRPC_ANNOTATE_FRAMES] = ZRPC_FRAME_HEADER_LEN,
-        [ZRPC_ANNOTATE_PREFACE] = sizeof ZRPC_H2_PREFACE - 1,
-        [ZRPC_ANNOTATE_H2] = ZRPC_H2_HEADER_LEN,
-        [ZRPC_ANNOTATE_RAW] = UINT64_MAX,
+        [ZRPC_ANNOTATE_BANNER] = BANNER_PREFIX,         [ZRPC_ANNOTATE_LABEL] = ZRPC_LABEL_LEN,
+        [ZRPC_ANNOTATE_FRAMES] = ZRPC_FRAME_HEADER_LEN, [ZRPC_ANNOTATE_PREFACE] = sizeof ZRPC_H2_PREFACE - 1,
+        [ZRPC_ANNOTATE_H2] = ZRPC_H2_HEADER_LEN,        [ZRPC_ANNOTATE_RAW] = UINT64_MAX,
     };
 
     a->phase = phase;
@@ -272,10 +269,8 @@ static void h2_complete(struct zrpc_annotator *a, zrpc_time now)
 static void unit_complete(struct zrpc_annotator *a, zrpc_time now)
 {
     static void (*const complete[])(struct zrpc_annotator *, zrpc_time) = {
-        [ZRPC_ANNOTATE_BANNER] = banner_complete,
-        [ZRPC_ANNOTATE_LABEL] = label_complete,
-        [ZRPC_ANNOTATE_FRAMES] = frame_complete,
-        [ZRPC_ANNOTATE_PREFACE] = preface_complete,
+        [ZRPC_ANNOTATE_BANNER] = banner_complete, [ZRPC_ANNOTATE_LABEL] = label_complete,
+        [ZRPC_ANNOTATE_FRAMES] = frame_complete,  [ZRPC_ANNOTATE_PREFACE] = preface_complete,
         [ZRPC_ANNOTATE_H2] = h2_complete,
     };
 

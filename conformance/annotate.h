@@ -14,11 +14,11 @@
 
 enum zrpc_annotate_phase {
     ZRPC_ANNOTATE_BANNER,
-    ZRPC_ANNOTATE_LABEL,  /* the active side's direction only */
-    ZRPC_ANNOTATE_FRAMES, /* zrepl_data */
+    ZRPC_ANNOTATE_LABEL,   /* the active side's direction only */
+    ZRPC_ANNOTATE_FRAMES,  /* zrepl_data */
     ZRPC_ANNOTATE_PREFACE, /* zrepl_control, the active side's direction only */
     ZRPC_ANNOTATE_H2,
-    ZRPC_ANNOTATE_RAW,    /* no longer, or never, understood */
+    ZRPC_ANNOTATE_RAW, /* no longer, or never, understood */
 };
 
 struct zrpc_annotate_shared {

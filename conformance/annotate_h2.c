@@ -144,8 +144,8 @@ static void explain_data(struct context *c)
         zrpc_buf_clear(&c->h->message);
     c->h->message_stream = c->frame.stream;
     if (content.len == c->frame.length && zrpc_h2_content(c->frame, &content) &&
-        c->h->message.len + content.len <= MESSAGE_KEPT && zrpc_buf_append(&c->h->message, content, NULL) == 0 &&
-        explain_message(c))
+        c->h->message.len + content.len <= MESSAGE_KEPT &&
+        zrpc_buf_append(&c->h->message, content, NULL) == 0 && explain_message(c))
         return;
     if (c->frame.length > 0)
         zrpc_text_add_bytes(c->detail, c->payload, c->frame.length, PREVIEW);
@@ -203,18 +203,23 @@ static void explain_window(struct context *c)
 }
 
 void zrpc_annotate_h2_frame(struct zrpc_annotate_h2 *h, struct zrpc_annotate_h2_shared *shared, bool active,
-                            struct zrpc_h2_header_of_frame frame, struct zrpc_view payload, struct zrpc_buf *text,
-                            struct zrpc_buf *detail, uint32_t *fold)
+                            struct zrpc_h2_header_of_frame frame, struct zrpc_view payload,
+                            struct zrpc_buf *text, struct zrpc_buf *detail, uint32_t *fold)
 {
     static void (*const explain[])(struct context *) = {
-        [NGHTTP2_DATA] = explain_data,         [NGHTTP2_HEADERS] = explain_headers,
-        [NGHTTP2_PRIORITY] = explain_bytes,    [NGHTTP2_RST_STREAM] = explain_reset,
-        [NGHTTP2_SETTINGS] = explain_settings, [NGHTTP2_PUSH_PROMISE] = explain_bytes,
-        [NGHTTP2_PING] = explain_bytes,        [NGHTTP2_GOAWAY] = explain_goaway,
-        [NGHTTP2_WINDOW_UPDATE] = explain_window, [NGHTTP2_CONTINUATION] = explain_headers,
+        [NGHTTP2_DATA] = explain_data,
+        [NGHTTP2_HEADERS] = explain_headers,
+        [NGHTTP2_PRIORITY] = explain_bytes,
+        [NGHTTP2_RST_STREAM] = explain_reset,
+        [NGHTTP2_SETTINGS] = explain_settings,
+        [NGHTTP2_PUSH_PROMISE] = explain_bytes,
+        [NGHTTP2_PING] = explain_bytes,
+        [NGHTTP2_GOAWAY] = explain_goaway,
+        [NGHTTP2_WINDOW_UPDATE] = explain_window,
+        [NGHTTP2_CONTINUATION] = explain_headers,
     };
-    struct context c = {.h = h, .shared = shared, .active = active, .frame = frame, .payload = payload,
-                        .detail = detail};
+    struct context c = {
+        .h = h, .shared = shared, .active = active, .frame = frame, .payload = payload, .detail = detail};
 
     zrpc_h2_add_frame(text, frame);
     if (frame.type < sizeof explain / sizeof explain[0])

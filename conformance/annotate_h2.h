@@ -1,8 +1,8 @@
 /*
  * Annotating a control connection: HTTP/2 frames with names, headers decoded, gRPC messages as text.
  *
- * It explains and never judges: header blocks that do not decode are shown as bytes, and so is every later one of
- * that direction, whose meaning depends on them.
+ * It explains and never judges: header blocks that do not decode are shown as bytes, and so is every later
+ * one of that direction, whose meaning depends on them.
  */
 #ifndef ZRPC_CONFORMANCE_ANNOTATE_H2_H
 #define ZRPC_CONFORMANCE_ANNOTATE_H2_H
@@ -31,10 +31,10 @@ struct zrpc_annotate_h2 {
 };
 
 void zrpc_annotate_h2_dispose(struct zrpc_annotate_h2 *h);
-/* A frame of the active or the passive side; `payload` may be its first bytes only. Appends the frame's name and
- * what it says; *fold is what makes frames alike. */
+/* A frame of the active or the passive side; `payload` may be its first bytes only. Appends the frame's name
+ * and what it says; *fold is what makes frames alike. */
 void zrpc_annotate_h2_frame(struct zrpc_annotate_h2 *h, struct zrpc_annotate_h2_shared *shared, bool active,
-                            struct zrpc_h2_header_of_frame frame, struct zrpc_view payload, struct zrpc_buf *text,
-                            struct zrpc_buf *detail, uint32_t *fold);
+                            struct zrpc_h2_header_of_frame frame, struct zrpc_view payload,
+                            struct zrpc_buf *text, struct zrpc_buf *detail, uint32_t *fold);
 
 #endif

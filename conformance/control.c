@@ -187,9 +187,9 @@ static void add_got(struct zrpc_buf *text, const struct zrpc_h2 *h, const struct
         zrpc_text_add(text, ", then ");
     }
     if (!call->ended) {
-        zrpc_text_add(text, !h->ended                          ? "no answer in time"
+        zrpc_text_add(text, !h->ended                        ? "no answer in time"
                             : h->end_kind == ZRPC_SEEN_RESET ? "a connection reset"
-                                                               : "the end of the byte stream");
+                                                             : "the end of the byte stream");
     } else if (call->reset) {
         zrpc_text_add(text, "a stream reset, ");
         zrpc_h2_add_error(text, call->reset_code);
@@ -307,8 +307,8 @@ void zrpc_expect_settings_acked(struct zrpc_h2 *h)
     while (h->settings_acks < h->settings_sent && zrpc_h2_see(h, deadline, &seen) == ZRPC_SEEN_FRAME)
         ;
     if (h->settings_acks < h->settings_sent && zrpc_run_going(h->run))
-        zrpc_run_fail(h->run, "each SETTINGS acknowledged, promptly", "%u of %u acknowledged", h->settings_acks,
-                      h->settings_sent);
+        zrpc_run_fail(h->run, "each SETTINGS acknowledged, promptly", "%u of %u acknowledged",
+                      h->settings_acks, h->settings_sent);
 }
 
 void zrpc_expect_ping_ack(struct zrpc_h2 *h, const char opaque[static 8])

@@ -1,6 +1,6 @@
 /*
- * Control: calls on a control connection, and what is expected of their answers. Expectations name every legal
- * outcome; anything else decides the run.
+ * Control: calls on a control connection, and what is expected of their answers. Expectations name every
+ * legal outcome; anything else decides the run.
  */
 #ifndef ZRPC_CONFORMANCE_CONTROL_H
 #define ZRPC_CONFORMANCE_CONTROL_H
@@ -16,10 +16,11 @@
  */
 /* What a call's headers are; NULL: as good clients have them, "": left out. */
 struct zrpc_control_headers {
-    const char *method, *scheme, *path, *authority, *content_type, *te, *timeout; /* timeout: left out if NULL */
+    const char *method, *scheme, *path, *authority, *content_type, *te,
+        *timeout; /* timeout: left out if NULL */
     const char *extra_name, *extra_value;
-    bool literal;  /* not compressed at all */
-    bool end;      /* END_STREAM */
+    bool literal; /* not compressed at all */
+    bool end;     /* END_STREAM */
 };
 
 void zrpc_control_put_headers(struct zrpc_h2 *h, const struct zrpc_control_headers *o, struct zrpc_buf *out);
@@ -31,7 +32,8 @@ void zrpc_control_put_message(struct zrpc_buf *out, struct zrpc_view message);
 void zrpc_control_finish(struct zrpc_h2 *h, struct zrpc_h2_call *call, struct zrpc_view message);
 void zrpc_control_finish_ping(struct zrpc_h2 *h, struct zrpc_h2_call *call, const char *text);
 /* A whole call: `method` is "Ping", ... */
-struct zrpc_h2_call *zrpc_control_call(struct zrpc_h2 *h, const char *method, const ProtobufCMessage *request);
+struct zrpc_h2_call *zrpc_control_call(struct zrpc_h2 *h, const char *method,
+                                       const ProtobufCMessage *request);
 struct zrpc_h2_call *zrpc_control_ping(struct zrpc_h2 *h, const char *text);
 struct zrpc_h2_call *zrpc_control_versions(struct zrpc_h2 *h, const char *filesystem);
 
@@ -49,9 +51,9 @@ enum zrpc_call_outcome {
 #define ZRPC_CALL_REFUSED (ZRPC_CALL_STATUS | ZRPC_CALL_RESET)
 #define ZRPC_ANY_STATUS   0
 
-/* One of the outcomes in `legal`, within that time; an outcome of another form is none of them. `statuses` has the
- * bits (1 << status) that ZRPC_CALL_STATUS may have, ZRPC_ANY_STATUS all but 0. Returns the outcome, or 0 when the
- * run is decided. */
+/* One of the outcomes in `legal`, within that time; an outcome of another form is none of them. `statuses`
+ * has the bits (1 << status) that ZRPC_CALL_STATUS may have, ZRPC_ANY_STATUS all but 0. Returns the outcome,
+ * or 0 when the run is decided. */
 unsigned zrpc_expect_call(struct zrpc_h2 *h, struct zrpc_h2_call *call, unsigned legal, uint32_t statuses,
                           zrpc_time within);
 /* An answer, promptly: its message. */

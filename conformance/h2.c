@@ -88,9 +88,10 @@ void zrpc_h2_put(struct zrpc_buf *out, uint8_t type, uint8_t flags, uint32_t str
 {
     uint8_t header[ZRPC_H2_HEADER_LEN];
 
-    zrpc_h2_frame_encode((struct zrpc_h2_header_of_frame){.length = (uint32_t)payload.len, .type = type,
-                                                          .flags = flags, .stream = stream},
-                         header);
+    zrpc_h2_frame_encode(
+        (struct zrpc_h2_header_of_frame){
+            .length = (uint32_t)payload.len, .type = type, .flags = flags, .stream = stream},
+        header);
     if (zrpc_buf_append(out, zrpc_view(header, sizeof header), NULL) == 0)
         (void)zrpc_buf_append(out, payload, NULL);
 }
@@ -186,8 +187,10 @@ void zrpc_h2_deflate(struct zrpc_h2 *h, const struct zrpc_h2_nv *list, struct zr
     if (h->deflater == NULL)
         return;
     for (; list[n].name != NULL && n < sizeof nva / sizeof nva[0]; n++)
-        nva[n] = (nghttp2_nv){.name = (uint8_t *)list[n].name, .namelen = strlen(list[n].name),
-                              .value = (uint8_t *)list[n].value, .valuelen = strlen(list[n].value)};
+        nva[n] = (nghttp2_nv){.name = (uint8_t *)list[n].name,
+                              .namelen = strlen(list[n].name),
+                              .value = (uint8_t *)list[n].value,
+                              .valuelen = strlen(list[n].value)};
     room = nghttp2_hd_deflate_bound(h->deflater, nva, n);
     if (zrpc_buf_reserve(out, room, NULL) < 0)
         return;
@@ -238,8 +241,11 @@ struct zrpc_h2_call *zrpc_h2_new_call(struct zrpc_h2 *h, uint32_t stream)
         stream = h->next_stream;
         h->next_stream += 2;
     }
-    *call = (struct zrpc_h2_call){.stream = stream, .send_window = h->their_window,
-                                  .window = h->window_of_streams, .grpc_status = -1, .began = zrpc_now()};
+    *call = (struct zrpc_h2_call){.stream = stream,
+                                  .send_window = h->their_window,
+                                  .window = h->window_of_streams,
+                                  .grpc_status = -1,
+                                  .began = zrpc_now()};
     *h->calls_end = call;
     h->calls_end = &call->next;
     return call;
@@ -256,7 +262,8 @@ static size_t sendable(const struct zrpc_h2 *h, const struct zrpc_h2_call *call,
     return n > 0 ? (size_t)n : 0;
 }
 
-bool zrpc_h2_send_data(struct zrpc_h2 *h, struct zrpc_h2_call *call, struct zrpc_view data, size_t piece, bool end)
+bool zrpc_h2_send_data(struct zrpc_h2 *h, struct zrpc_h2_call *call, struct zrpc_view data, size_t piece,
+                       bool end)
 {
     zrpc_time patience = zrpc_run_timing(h->run)->prompt;
     struct zrpc_h2_frame seen;
@@ -270,7 +277,8 @@ bool zrpc_h2_send_data(struct zrpc_h2 *h, struct zrpc_h2_call *call, struct zrpc
         some = zrpc_view_take(&data, n < data.len ? n : data.len);
         call->send_window -= (int64_t)some.len;
         h->send_window -= (int64_t)some.len;
-        if (!zrpc_h2_send(h, NGHTTP2_DATA, end && data.len == 0 ? NGHTTP2_FLAG_END_STREAM : 0, call->stream, some))
+        if (!zrpc_h2_send(h, NGHTTP2_DATA, end && data.len == 0 ? NGHTTP2_FLAG_END_STREAM : 0, call->stream,
+                          some))
             return false;
     } while (data.len > 0);
     return true;

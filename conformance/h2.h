@@ -1,10 +1,10 @@
 /*
- * H2: the suite's own HTTP/2 client on a control connection. Frames are written by hand, so that each can be wrong
- * in every way; only header compression is nghttp2's.
+ * H2: the suite's own HTTP/2 client on a control connection. Frames are written by hand, so that each can be
+ * wrong in every way; only header compression is nghttp2's.
  *
- * Left alone it is a good client: it acknowledges SETTINGS and PINGs and replenishes windows, whenever it looks at
- * what has come, and it judges what no peer may ever send. All of that can be turned off. Like peers, a connection
- * belongs to its run and is used by one thread at a time; sending never judges.
+ * Left alone it is a good client: it acknowledges SETTINGS and PINGs and replenishes windows, whenever it
+ * looks at what has come, and it judges what no peer may ever send. All of that can be turned off. Like
+ * peers, a connection belongs to its run and is used by one thread at a time; sending never judges.
  */
 #ifndef ZRPC_CONFORMANCE_H2_H
 #define ZRPC_CONFORMANCE_H2_H
@@ -30,18 +30,18 @@ struct zrpc_h2_frame {
 struct zrpc_h2_call {
     struct zrpc_h2_call *next;
     uint32_t stream;
-    int64_t send_window;   /* what the target takes */
-    int64_t window;        /* what it may send */
-    unsigned blocks;       /* header blocks of its answer */
-    bool ended;            /* END_STREAM, or reset */
+    int64_t send_window; /* what the target takes */
+    int64_t window;      /* what it may send */
+    unsigned blocks;     /* header blocks of its answer */
+    bool ended;          /* END_STREAM, or reset */
     bool reset;
     uint32_t reset_code;
-    char http_status[8];   /* "" until it has come */
+    char http_status[8]; /* "" until it has come */
     char content_type[64];
-    int grpc_status;       /* -1 until it has come, -2 if it is no number */
-    bool has_message;      /* grpc-message came */
-    struct zrpc_buf message;  /* as it stood in the header */
-    struct zrpc_buf data;     /* all DATA */
+    int grpc_status;         /* -1 until it has come, -2 if it is no number */
+    bool has_message;        /* grpc-message came */
+    struct zrpc_buf message; /* as it stood in the header */
+    struct zrpc_buf data;    /* all DATA */
     unsigned data_frames;
     zrpc_time began, ended_at;
 };
@@ -67,7 +67,7 @@ struct zrpc_h2 {
     enum zrpc_seen_kind end_kind;
     /* what we said */
     uint32_t window_of_streams, pending_window, frame_max;
-    int64_t window;        /* of the connection */
+    int64_t window; /* of the connection */
     unsigned settings_sent;
     uint32_t table;
     bool window_shrinks, table_changes; /* when the SETTINGS under way are acknowledged */
@@ -92,13 +92,14 @@ struct zrpc_h2 *zrpc_h2_open_with(struct zrpc_run *run, unsigned id, uint32_t va
  */
 bool zrpc_h2_send(struct zrpc_h2 *h, uint8_t type, uint8_t flags, uint32_t stream, struct zrpc_view payload);
 /* The same as bytes. */
-void zrpc_h2_put(struct zrpc_buf *out, uint8_t type, uint8_t flags, uint32_t stream, struct zrpc_view payload);
+void zrpc_h2_put(struct zrpc_buf *out, uint8_t type, uint8_t flags, uint32_t stream,
+                 struct zrpc_view payload);
 bool zrpc_h2_send_preface(struct zrpc_h2 *h);
 /* One setting; id 0: none. What we allow from now on is remembered. */
 bool zrpc_h2_send_settings(struct zrpc_h2 *h, unsigned id, uint32_t value);
 bool zrpc_h2_send_ping(struct zrpc_h2 *h, const char opaque[static 8]);
 bool zrpc_h2_send_u32(struct zrpc_h2 *h, uint8_t type, uint32_t stream, uint32_t value); /* RST_STREAM, ... */
-bool zrpc_h2_send_window(struct zrpc_h2 *h, struct zrpc_h2_call *call, uint32_t more);   /* NULL: connection */
+bool zrpc_h2_send_window(struct zrpc_h2 *h, struct zrpc_h2_call *call, uint32_t more); /* NULL: connection */
 bool zrpc_h2_send_goaway(struct zrpc_h2 *h, uint32_t code, const char *text);
 
 /*
@@ -114,15 +115,17 @@ void zrpc_h2_put_literals(const struct zrpc_h2_nv *list, struct zrpc_buf *out);
  */
 /* The next frame. It has been dealt with: answered, noted in its call, judged. */
 enum zrpc_seen_kind zrpc_h2_see(struct zrpc_h2 *h, zrpc_time deadline, struct zrpc_h2_frame *seen);
-/* Deals with frames until the call has ended, the connection has ended, or the deadline. True: the call has. */
+/* Deals with frames until the call has ended, the connection has ended, or the deadline. True: the call has.
+ */
 bool zrpc_h2_wait(struct zrpc_h2 *h, const struct zrpc_h2_call *call, zrpc_time deadline);
 /* Deals with frames for that long; true if the connection still stands. */
 bool zrpc_h2_idle(struct zrpc_h2 *h, zrpc_time duration);
 
 /* A call that has nothing of its own sent yet, on the next stream, or on that one. */
 struct zrpc_h2_call *zrpc_h2_new_call(struct zrpc_h2 *h, uint32_t stream);
-/* DATA in frames of at most `piece` bytes (0: as large as the target takes), as its windows allow; waits for them
- * for as long as "promptly". */
-bool zrpc_h2_send_data(struct zrpc_h2 *h, struct zrpc_h2_call *call, struct zrpc_view data, size_t piece, bool end);
+/* DATA in frames of at most `piece` bytes (0: as large as the target takes), as its windows allow; waits for
+ * them for as long as "promptly". */
+bool zrpc_h2_send_data(struct zrpc_h2 *h, struct zrpc_h2_call *call, struct zrpc_view data, size_t piece,
+                       bool end);
 
 #endif

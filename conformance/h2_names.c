@@ -4,17 +4,34 @@
 
 #define SERVICE_PREFIX "/Replication/"
 
-static const char *const frame_names[] = {"DATA",         "HEADERS", "PRIORITY", "RST_STREAM",    "SETTINGS",
-                                          "PUSH_PROMISE", "PING",    "GOAWAY",   "WINDOW_UPDATE", "CONTINUATION"};
+static const char *const frame_names[] = {"DATA",          "HEADERS",      "PRIORITY", "RST_STREAM",
+                                          "SETTINGS",      "PUSH_PROMISE", "PING",     "GOAWAY",
+                                          "WINDOW_UPDATE", "CONTINUATION"};
 
 static const char *const error_names[] = {
-    "NO_ERROR",         "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT",
-    "STREAM_CLOSED",    "FRAME_SIZE_ERROR", "REFUSED_STREAM", "CANCEL",           "COMPRESSION_ERROR",
-    "CONNECT_ERROR",    "ENHANCE_YOUR_CALM", "INADEQUATE_SECURITY", "HTTP_1_1_REQUIRED",
+    "NO_ERROR",
+    "PROTOCOL_ERROR",
+    "INTERNAL_ERROR",
+    "FLOW_CONTROL_ERROR",
+    "SETTINGS_TIMEOUT",
+    "STREAM_CLOSED",
+    "FRAME_SIZE_ERROR",
+    "REFUSED_STREAM",
+    "CANCEL",
+    "COMPRESSION_ERROR",
+    "CONNECT_ERROR",
+    "ENHANCE_YOUR_CALM",
+    "INADEQUATE_SECURITY",
+    "HTTP_1_1_REQUIRED",
 };
 
 static const char *const setting_names[] = {
-    NULL, "HEADER_TABLE_SIZE", "ENABLE_PUSH", "MAX_CONCURRENT_STREAMS", "INITIAL_WINDOW_SIZE", "MAX_FRAME_SIZE",
+    NULL,
+    "HEADER_TABLE_SIZE",
+    "ENABLE_PUSH",
+    "MAX_CONCURRENT_STREAMS",
+    "INITIAL_WINDOW_SIZE",
+    "MAX_FRAME_SIZE",
     "MAX_HEADER_LIST_SIZE",
 };
 
@@ -54,7 +71,8 @@ void zrpc_h2_frame_encode(struct zrpc_h2_header_of_frame h, uint8_t out[static Z
 
 bool zrpc_h2_content(struct zrpc_h2_header_of_frame h, struct zrpc_view *payload)
 {
-    size_t padding = 0, priority = h.type == NGHTTP2_HEADERS && (h.flags & NGHTTP2_FLAG_PRIORITY) != 0 ? 5 : 0;
+    size_t padding = 0,
+           priority = h.type == NGHTTP2_HEADERS && (h.flags & NGHTTP2_FLAG_PRIORITY) != 0 ? 5 : 0;
 
     if ((h.flags & NGHTTP2_FLAG_PADDED) != 0) {
         if (payload->len == 0)

@@ -142,8 +142,8 @@ static void judge_window(struct zrpc_h2 *h, struct zrpc_h2_call *call, uint32_t 
         zrpc_run_violation(h->run, "ZR-H2-006", "DATA within the connection's window",
                            "%lld bytes above it on stream %u", (long long)-h->window, call->stream);
     if (call->window < 0 && length > 0)
-        zrpc_run_violation(h->run, "ZR-H2-006", "DATA within the stream's window", "%lld bytes above it on stream %u",
-                           (long long)-call->window, call->stream);
+        zrpc_run_violation(h->run, "ZR-H2-006", "DATA within the stream's window",
+                           "%lld bytes above it on stream %u", (long long)-call->window, call->stream);
 }
 
 static void on_data(struct zrpc_h2 *h, struct zrpc_h2_header_of_frame frame, struct zrpc_view payload)
@@ -185,7 +185,8 @@ static void settings_acknowledged(struct zrpc_h2 *h)
 {
     h->settings_acks++;
     if (h->settings_acks > h->settings_sent)
-        zrpc_run_violation(h->run, "ZR-H2-017", reason_frames, "an acknowledgement for SETTINGS that were not sent");
+        zrpc_run_violation(h->run, "ZR-H2-017", reason_frames,
+                           "an acknowledgement for SETTINGS that were not sent");
     if (h->table_changes && nghttp2_hd_inflate_change_table_size(h->inflater, h->table) != 0)
         zrpc_run_inconclusive(h->run, "out of memory");
     h->table_changes = false;
@@ -201,7 +202,8 @@ static void on_settings(struct zrpc_h2 *h, struct zrpc_h2_header_of_frame frame,
 {
     struct zrpc_view entry;
 
-    if (frame.stream != 0 || frame.length % 6 != 0 || ((frame.flags & NGHTTP2_FLAG_ACK) != 0 && frame.length > 0)) {
+    if (frame.stream != 0 || frame.length % 6 != 0 ||
+        ((frame.flags & NGHTTP2_FLAG_ACK) != 0 && frame.length > 0)) {
         violation(h, "SETTINGS that are none", frame);
         return;
     }
@@ -241,7 +243,8 @@ static void on_goaway(struct zrpc_h2 *h, struct zrpc_h2_header_of_frame frame, s
     h->goaway_code = zrpc_get_u32(payload.data + 4);
 }
 
-static void on_window_update(struct zrpc_h2 *h, struct zrpc_h2_header_of_frame frame, struct zrpc_view payload)
+static void on_window_update(struct zrpc_h2 *h, struct zrpc_h2_header_of_frame frame,
+                             struct zrpc_view payload)
 {
     struct zrpc_h2_call *call = frame.stream == 0 ? NULL : find_call(h, frame.stream);
     uint32_t more = payload.len == 4 ? zrpc_get_u32(payload.data) & 0x7fffffff : 0;
@@ -296,20 +299,26 @@ static void judge_order(struct zrpc_h2 *h, struct zrpc_h2_header_of_frame frame)
         zrpc_run_violation(h->run, "ZR-H2-002", "SETTINGS as the first frame", "another frame (type 0x%02x)",
                            frame.type);
     if ((h->block_frame.stream != 0) != continues)
-        violation(h, h->block_frame.stream != 0 ? "a header block interrupted" : "CONTINUATION of nothing", frame);
+        violation(h, h->block_frame.stream != 0 ? "a header block interrupted" : "CONTINUATION of nothing",
+                  frame);
     if (frame.length > h->frame_max)
-        zrpc_run_violation(h->run, "ZR-H2-008", "frames of at most our MAX_FRAME_SIZE", "one of %u bytes, not %u",
-                           frame.length, h->frame_max);
+        zrpc_run_violation(h->run, "ZR-H2-008", "frames of at most our MAX_FRAME_SIZE",
+                           "one of %u bytes, not %u", frame.length, h->frame_max);
 }
 
 static void deal(struct zrpc_h2 *h, struct zrpc_h2_header_of_frame frame, struct zrpc_view payload)
 {
     static void (*const handlers[])(struct zrpc_h2 *, struct zrpc_h2_header_of_frame, struct zrpc_view) = {
-        [NGHTTP2_DATA] = on_data,         [NGHTTP2_HEADERS] = on_headers,
-        [NGHTTP2_PRIORITY] = on_priority, [NGHTTP2_RST_STREAM] = on_reset,
-        [NGHTTP2_SETTINGS] = on_settings, [NGHTTP2_PUSH_PROMISE] = on_push,
-        [NGHTTP2_PING] = on_ping,         [NGHTTP2_GOAWAY] = on_goaway,
-        [NGHTTP2_WINDOW_UPDATE] = on_window_update, [NGHTTP2_CONTINUATION] = on_headers,
+        [NGHTTP2_DATA] = on_data,
+        [NGHTTP2_HEADERS] = on_headers,
+        [NGHTTP2_PRIORITY] = on_priority,
+        [NGHTTP2_RST_STREAM] = on_reset,
+        [NGHTTP2_SETTINGS] = on_settings,
+        [NGHTTP2_PUSH_PROMISE] = on_push,
+        [NGHTTP2_PING] = on_ping,
+        [NGHTTP2_GOAWAY] = on_goaway,
+        [NGHTTP2_WINDOW_UPDATE] = on_window_update,
+        [NGHTTP2_CONTINUATION] = on_headers,
     };
 
     judge_order(h, frame);

@@ -30,7 +30,7 @@
     X(shutdown, 10 * ZRPC_SECOND, "the target's deadline for draining")                                \
     X(slack, 3 * ZRPC_SECOND, "by how much the effect of a deadline may be late")                      \
     X(early, 200 * ZRPC_MILLISECOND, "by how much it may be early: two clocks never agree")            \
-    X(prompt, 5 * ZRPC_SECOND, "what \"promptly\" means")                                               \
+    X(prompt, 5 * ZRPC_SECOND, "what \"promptly\" means")                                              \
     X(keepalive, 5 * ZRPC_SECOND, "how often the suite's control client pings")                        \
     X(idle, 60 * ZRPC_SECOND, "for how long the suite leaves a control connection without calls")
 
@@ -41,28 +41,29 @@ struct zrpc_timing {
 };
 
 /* X(id, section, key, meaning) */
-#define ZRPC_OFFER_MAP(X)                                                                               \
-    X(SEND_FULL, "send", "full", "a full send, of some hundred KiB to a few MiB")                       \
-    X(SEND_INCREMENT, "send", "increment", "an incremental send (with from)")                           \
-    X(SEND_LARGE, "send", "large", "a full send of 32 MiB or more: more than socket buffers hold")      \
-    X(SEND_EMPTY, "send", "empty", "a send whose stream has no bytes")                                  \
-    X(SEND_FAILING, "send", "failing", "a send whose source fails after the answer")                    \
-    X(SEND_STALLING, "send", "stalling", "a send that takes `pause` to answer, or in its stream")       \
-    X(SEND_REFUSED, "send", "refused", "a send that the handler refuses")                               \
-    X(SEND_VERBOSE, "send", "verbose", "a send refused with a text of more than 32768 bytes")           \
-    X(RECEIVE_ACCEPTED, "receive", "accepted", "a filesystem to receive into, % made unique")           \
-    X(RECEIVE_REFUSED, "receive", "refused", "a filesystem whose receive is refused before the stream") \
-    X(RECEIVE_FAILING, "receive", "failing", "one whose receive fails in the middle of the stream")     \
-    X(RECEIVE_STALLING, "receive", "stalling", "one whose receive takes nothing for `pause`")           \
-    X(CONTROL_VERSIONS, "control", "versions", "a filesystem with two snapshots and a bookmark at least") \
-    X(CONTROL_WIDE, "control", "wide", "one with a version whose guid is above 2^63")                   \
-    X(CONTROL_LONG, "control", "long", "one whose `size` versions take more than 65535 bytes to list")  \
-    X(CONTROL_FAILING, "control", "failing", "one whose versions cannot be listed: `text` says why")    \
-    X(CONTROL_SLOW, "control", "slow", "one whose versions take `pause` to list")                       \
+#define ZRPC_OFFER_MAP(X)                                                                                    \
+    X(SEND_FULL, "send", "full", "a full send, of some hundred KiB to a few MiB")                            \
+    X(SEND_INCREMENT, "send", "increment", "an incremental send (with from)")                                \
+    X(SEND_LARGE, "send", "large", "a full send of 32 MiB or more: more than socket buffers hold")           \
+    X(SEND_EMPTY, "send", "empty", "a send whose stream has no bytes")                                       \
+    X(SEND_FAILING, "send", "failing", "a send whose source fails after the answer")                         \
+    X(SEND_STALLING, "send", "stalling", "a send that takes `pause` to answer, or in its stream")            \
+    X(SEND_REFUSED, "send", "refused", "a send that the handler refuses")                                    \
+    X(SEND_VERBOSE, "send", "verbose", "a send refused with a text of more than 32768 bytes")                \
+    X(RECEIVE_ACCEPTED, "receive", "accepted", "a filesystem to receive into, % made unique")                \
+    X(RECEIVE_REFUSED, "receive", "refused", "a filesystem whose receive is refused before the stream")      \
+    X(RECEIVE_FAILING, "receive", "failing", "one whose receive fails in the middle of the stream")          \
+    X(RECEIVE_STALLING, "receive", "stalling", "one whose receive takes nothing for `pause`")                \
+    X(CONTROL_VERSIONS, "control", "versions", "a filesystem with two snapshots and a bookmark at least")    \
+    X(CONTROL_WIDE, "control", "wide", "one with a version whose guid is above 2^63")                        \
+    X(CONTROL_LONG, "control", "long", "one whose `size` versions take more than 65535 bytes to list")       \
+    X(CONTROL_FAILING, "control", "failing", "one whose versions cannot be listed: `text` says why")         \
+    X(CONTROL_SLOW, "control", "slow", "one whose versions take `pause` to list")                            \
     X(CONTROL_CURSOR, "control", "cursor", "one whose cursor goes to snapshot `to`, and not back to `from`") \
-    X(CONTROL_NO_CURSOR, "control", "no-cursor", "one with a snapshot `to` and without a cursor")       \
-    X(CONTROL_HIDDEN, "control", "hidden", "one that exists and is not served")                         \
-    X(CONTROL_PLACEHOLDER, "control", "placeholder", "one to receive into, whose parent becomes a placeholder")
+    X(CONTROL_NO_CURSOR, "control", "no-cursor", "one with a snapshot `to` and without a cursor")            \
+    X(CONTROL_HIDDEN, "control", "hidden", "one that exists and is not served")                              \
+    X(CONTROL_PLACEHOLDER, "control", "placeholder",                                                         \
+      "one to receive into, whose parent becomes a placeholder")
 
 enum zrpc_offer_id {
 #define ZRPC_OFFER_ENUM(id, section, key, meaning) ZRPC_OFFER_##id,

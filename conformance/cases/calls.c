@@ -266,20 +266,21 @@ static void unread_answers(struct zrpc_run *run)
     zrpc_expect_alive(zrpc_h2_open(run));
 }
 
-#define CASE(name, function, text, outcome, strictness, ...)                                           \
-    {                                                                                                  \
-        .id = "calls." name, .title = text, .requirements = {__VA_ARGS__}, .level = strictness,        \
-        .legal = outcome, .budget = 60, .run = function                                                \
+#define CASE(name, function, text, outcome, strictness, ...)                                    \
+    {                                                                                           \
+        .id = "calls." name, .title = text, .requirements = {__VA_ARGS__}, .level = strictness, \
+        .legal = outcome, .budget = 60, .run = function                                         \
     }
 static const char prompt_answers[] = "each call's own answer, promptly";
 
 static const struct zrpc_case cases[] = {
-    CASE("sixty-four", sixty_four, "64 calls at once on one connection are answered, each with its own message",
-         prompt_answers, ZRPC_MUST, "ZR-H2-012"),
+    CASE("sixty-four", sixty_four,
+         "64 calls at once on one connection are answered, each with its own message", prompt_answers,
+         ZRPC_MUST, "ZR-H2-012"),
     CASE("two-hundred", two_hundred, "200 calls at once, or as many as the server allows, are answered",
          prompt_answers, ZRPC_MUST, "ZR-H2-012"),
-    CASE("slow-delays-none", slow_delays_none, "A call in its handler delays no other and no PING", prompt_answers,
-         ZRPC_MUST, "ZR-H2-012", "ZR-H2-005"),
+    CASE("slow-delays-none", slow_delays_none, "A call in its handler delays no other and no PING",
+         prompt_answers, ZRPC_MUST, "ZR-H2-012", "ZR-H2-005"),
     {
         .id = "calls.slow-is-answered",
         .title = "A call that takes long is answered, after quicker ones that came later",
@@ -289,28 +290,32 @@ static const struct zrpc_case cases[] = {
         .budget = 90,
         .run = slow_is_answered,
     },
-    CASE("reset-in-handler", reset_in_handler, "The reset of a call in its handler leaves the connection as it was",
-         "answers to other calls", ZRPC_MUST, "ZR-GRPC-028"),
-    CASE("reset-before-message", reset_before_message,
-         "The reset of a call whose message has not come leaves the connection as it was", "answers to other calls",
+    CASE("reset-in-handler", reset_in_handler,
+         "The reset of a call in its handler leaves the connection as it was", "answers to other calls",
          ZRPC_MUST, "ZR-GRPC-028"),
+    CASE("reset-before-message", reset_before_message,
+         "The reset of a call whose message has not come leaves the connection as it was",
+         "answers to other calls", ZRPC_MUST, "ZR-GRPC-028"),
     CASE("goaway", goaway, "A call before the client's GOAWAY is answered", "the call's answer", ZRPC_SHOULD,
          "ZR-H2-020"),
     CASE("half-close", half_close_after_calls, "After a half-close without open calls the server closes",
          "the end of the connection", ZRPC_SHOULD, "ZR-H2-020"),
-    CASE("half-close-before-answer", half_close_before_answer, "A complete call before a half-close is answered",
+    CASE("half-close-before-answer", half_close_before_answer,
+         "A complete call before a half-close is answered",
          "the call's answer, then the end of the connection", ZRPC_SHOULD, "ZR-H2-020"),
     CASE("disconnects", disconnects, "Clients that vanish in the middle of calls harm nobody else",
          "answers on other connections", ZRPC_MUST, "ZR-SRV-002"),
     CASE("broken-neighbours", broken_neighbours, "HTTP/2 errors on other connections harm nobody",
          "answers on other connections", ZRPC_MUST, "ZR-SRV-002"),
-    CASE("connections", connections, "16 control connections are served at the same time", prompt_answers, ZRPC_MUST,
-         "ZR-SRV-003", "ZR-SRV-002"),
-    CASE("beside-data", beside_data, "Calls are answered promptly beside pings and streams of data connections",
-         prompt_answers, ZRPC_MUST, "ZR-SRV-003"),
-    CASE("interleaved", interleaved, "Calls and data requests take turns", prompt_answers, ZRPC_MUST, "ZR-SRV-003"),
-    CASE("beside-stuck-data", beside_stuck_data, "Calls are answered promptly while sends are stuck", prompt_answers,
-         ZRPC_MUST, "ZR-SRV-003", "ZR-SRV-001"),
+    CASE("connections", connections, "16 control connections are served at the same time", prompt_answers,
+         ZRPC_MUST, "ZR-SRV-003", "ZR-SRV-002"),
+    CASE("beside-data", beside_data,
+         "Calls are answered promptly beside pings and streams of data connections", prompt_answers,
+         ZRPC_MUST, "ZR-SRV-003"),
+    CASE("interleaved", interleaved, "Calls and data requests take turns", prompt_answers, ZRPC_MUST,
+         "ZR-SRV-003"),
+    CASE("beside-stuck-data", beside_stuck_data, "Calls are answered promptly while sends are stuck",
+         prompt_answers, ZRPC_MUST, "ZR-SRV-003", "ZR-SRV-001"),
     CASE("unread-answers", unread_answers, "A client that reads no answers delays no other one",
          "an answer on another connection", ZRPC_MUST, "ZR-SRV-002"),
 };

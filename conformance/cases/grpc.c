@@ -30,8 +30,8 @@ static void success(struct zrpc_run *run)
 
 static void methods(struct zrpc_run *run)
 {
-    static const char *const names[] = {"Ping", "ListFilesystems", "ListFilesystemVersions", "DestroySnapshots",
-                                        "ReplicationCursor"};
+    static const char *const names[] = {"Ping", "ListFilesystems", "ListFilesystemVersions",
+                                        "DestroySnapshots", "ReplicationCursor"};
     struct zrpc_control_headers headers = {0};
     struct zrpc_h2 *h = zrpc_h2_open(run);
     struct zrpc_h2_call *call;
@@ -58,7 +58,8 @@ static void cuts(struct zrpc_run *run)
 
     zrpc_control_put_message(&data, zrpc_view(hello, sizeof hello));
     left = zrpc_buf_view(&data);
-    zrpc_run_step(run, "each byte in a DATA frame of its own, an empty one before each, END_STREAM on another");
+    zrpc_run_step(run,
+                  "each byte in a DATA frame of its own, an empty one before each, END_STREAM on another");
     while (left.len > 0) {
         zrpc_h2_send_data(h, call, nothing, 0, false);
         zrpc_h2_send_data(h, call, zrpc_view_take(&left, 1), 0, false);
@@ -100,7 +101,8 @@ static void content_types(struct zrpc_run *run)
 
 static void other_content_types(struct zrpc_run *run)
 {
-    static const char *const types[] = {"text/plain", "application/json", "application/grp", "application/grpcx", ""};
+    static const char *const types[] = {"text/plain", "application/json", "application/grp",
+                                        "application/grpcx", ""};
     struct zrpc_h2 *h = zrpc_h2_open(run);
     struct zrpc_h2_call *call;
 
@@ -118,7 +120,8 @@ static void without_te(struct zrpc_run *run)
     struct zrpc_h2_call *call = zrpc_control_begin(h, &(struct zrpc_control_headers){.te = ""});
 
     zrpc_control_finish_ping(h, call, "no te");
-    zrpc_expect_call(h, call, ZRPC_CALL_OK | ZRPC_CALL_REFUSED | ZRPC_CALL_HTTP, ZRPC_ANY_STATUS, promptly(run));
+    zrpc_expect_call(h, call, ZRPC_CALL_OK | ZRPC_CALL_REFUSED | ZRPC_CALL_HTTP, ZRPC_ANY_STATUS,
+                     promptly(run));
     zrpc_expect_alive(h);
 }
 
@@ -225,8 +228,16 @@ static void handler_error(struct zrpc_run *run)
 static void error_texts(struct zrpc_run *run)
 {
     static const char *const names[] = {
-        "Grüße", "世界", "\xf0\x9f\x92\xa5\xf0\x9f\x90\xa7", "100% %41 %zz %", "a\nb\r\nc\td", "\x01\x1f\x7f",
-        "\xef\xbf\xbf\xf4\x8f\xbf\xbf", "a\"b\\c'd", "  spaces  ", "e\xcc\x81\xe2\x80\x8f\xe2\x80\xae",
+        "Grüße",
+        "世界",
+        "\xf0\x9f\x92\xa5\xf0\x9f\x90\xa7",
+        "100% %41 %zz %",
+        "a\nb\r\nc\td",
+        "\x01\x1f\x7f",
+        "\xef\xbf\xbf\xf4\x8f\xbf\xbf",
+        "a\"b\\c'd",
+        "  spaces  ",
+        "e\xcc\x81\xe2\x80\x8f\xe2\x80\xae",
     };
     struct zrpc_h2 *h = zrpc_h2_open(run);
     struct zrpc_h2_call *call;
@@ -243,8 +254,9 @@ static void error_texts(struct zrpc_run *run)
 static void unknown_methods(struct zrpc_run *run)
 {
     static const char *const paths[] = {
-        "/Replication/Unknown", "/Replication/ping",  "/replication/Ping", "/Replication/Send", "/Unknown/Ping",
-        "/zrepl.Replication/Ping", "/Replication/Ping/", "/Replication/", "/Replication/Ping?x=1",
+        "/Replication/Unknown", "/Replication/ping", "/replication/Ping",
+        "/Replication/Send",    "/Unknown/Ping",     "/zrepl.Replication/Ping",
+        "/Replication/Ping/",   "/Replication/",     "/Replication/Ping?x=1",
     };
     struct zrpc_h2 *h = zrpc_h2_open(run);
     struct zrpc_h2_call *call;
@@ -260,8 +272,8 @@ static void unknown_methods(struct zrpc_run *run)
 static void unknown_method_without_body(struct zrpc_run *run)
 {
     struct zrpc_h2 *h = zrpc_h2_open(run);
-    struct zrpc_h2_call *call =
-        zrpc_control_begin(h, &(struct zrpc_control_headers){.path = "/Replication/Unknown", .literal = true});
+    struct zrpc_h2_call *call = zrpc_control_begin(
+        h, &(struct zrpc_control_headers){.path = "/Replication/Unknown", .literal = true});
 
     zrpc_run_step(run, "the request is not complete, and need not be for that answer");
     zrpc_expect_status(h, call, 12);
@@ -272,8 +284,13 @@ static void unknown_method_without_body(struct zrpc_run *run)
 /*
  * Messages
  */
-static const char *const undecodable[] = {"\x0a", "\x0a\x05", "\x0f\x01", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
-                                          "\x08", "\x0a\xff\xff\xff\xff\x0f" "a"};
+static const char *const undecodable[] = {"\x0a",
+                                          "\x0a\x05",
+                                          "\x0f\x01",
+                                          "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+                                          "\x08",
+                                          "\x0a\xff\xff\xff\xff\x0f"
+                                          "a"};
 
 static void each_undecodable(struct zrpc_run *run, uint32_t statuses)
 {
@@ -299,8 +316,8 @@ static void does_not_decode_status(struct zrpc_run *run)
 }
 
 /* DATA that is not as it should be; 0 is the compressed flag, then the length. */
-static struct zrpc_h2_call *call_with(struct zrpc_h2 *h, const struct zrpc_control_headers *headers, const char *data,
-                                      size_t len)
+static struct zrpc_h2_call *call_with(struct zrpc_h2 *h, const struct zrpc_control_headers *headers,
+                                      const char *data, size_t len)
 {
     struct zrpc_h2_call *call = zrpc_control_begin(h, headers);
 
@@ -400,7 +417,8 @@ static void too_large(struct zrpc_run *run)
     struct zrpc_h2 *h = zrpc_h2_open(run);
 
     zrpc_run_step(run, "a message of 4194305 bytes");
-    zrpc_expect_call(h, ping_of_length(h, ZRPC_CONTROL_LARGEST + 1), ZRPC_CALL_REFUSED, 1u << 8, promptly(run));
+    zrpc_expect_call(h, ping_of_length(h, ZRPC_CONTROL_LARGEST + 1), ZRPC_CALL_REFUSED, 1u << 8,
+                     promptly(run));
     zrpc_expect_alive(h);
 }
 
@@ -458,8 +476,8 @@ static void deadline(struct zrpc_run *run)
 
 static void deadlines_of_all_forms(struct zrpc_run *run)
 {
-    static const char *const timeouts[] = {"1H", "99999999H", "1M", "10S", "10000m", "9999999u", "99999999u",
-                                           "00000010S"};
+    static const char *const timeouts[] = {"1H",     "99999999H", "1M",        "10S",
+                                           "10000m", "9999999u",  "99999999u", "00000010S"};
     struct zrpc_h2 *h = zrpc_h2_open(run);
     struct zrpc_h2_call *call;
 
@@ -476,13 +494,15 @@ static void no_time(struct zrpc_run *run)
     struct zrpc_h2_call *call = zrpc_control_begin(h, &(struct zrpc_control_headers){.timeout = "100m"});
 
     zrpc_run_step(run, "a deadline of 0.1 s, and the message does not come");
-    zrpc_expect_call(h, call, ZRPC_CALL_REFUSED, 1u << 4, 100 * ZRPC_MILLISECOND + zrpc_run_timing(run)->slack);
+    zrpc_expect_call(h, call, ZRPC_CALL_REFUSED, 1u << 4,
+                     100 * ZRPC_MILLISECOND + zrpc_run_timing(run)->slack);
     zrpc_expect_alive(h);
 }
 
 static void malformed_timeouts(struct zrpc_run *run)
 {
-    static const char *const timeouts[] = {"10", "S", "123456789S", "-1S", "1.5S", "1 S", "1s", "0x1S", "1SS"};
+    static const char *const timeouts[] = {"10",  "S",  "123456789S", "-1S", "1.5S",
+                                           "1 S", "1s", "0x1S",       "1SS"};
     struct zrpc_h2 *h = zrpc_h2_open(run);
     struct zrpc_h2_call *call;
 
@@ -494,10 +514,10 @@ static void malformed_timeouts(struct zrpc_run *run)
     zrpc_expect_alive(h);
 }
 
-#define CASE(name, function, text, outcome, strictness, ...)                                          \
-    {                                                                                                 \
-        .id = "grpc." name, .title = text, .requirements = {__VA_ARGS__}, .level = strictness,        \
-        .legal = outcome, .budget = 60, .run = function                                               \
+#define CASE(name, function, text, outcome, strictness, ...)                                   \
+    {                                                                                          \
+        .id = "grpc." name, .title = text, .requirements = {__VA_ARGS__}, .level = strictness, \
+        .legal = outcome, .budget = 60, .run = function                                        \
     }
 static const char answered[] = "the call's answer";
 static const char not_served[] = "a grpc-status other than 0, or a stream reset; the connection lives on";
@@ -506,23 +526,27 @@ static const struct zrpc_case cases[] = {
     CASE("success", success, "A call's answer is headers, one message, and trailers with grpc-status 0",
          ":status 200, content-type application/grpc, one message, grpc-status 0 and END_STREAM", ZRPC_MUST,
          "ZR-GRPC-007", "ZR-GRPC-001", "ZR-GRPC-003"),
-    CASE("methods", methods, "All five methods are there", "any answer but UNIMPLEMENTED", ZRPC_MUST, "ZR-GRPC-001",
-         "ZR-GRPC-008"),
-    CASE("cuts", cuts, "A message is accepted in DATA frames of single bytes and empty ones", answered, ZRPC_MUST,
-         "ZR-GRPC-004"),
-    CASE("late-end", end_on_its_own, "END_STREAM is accepted on a DATA frame of its own, later", answered, ZRPC_MUST,
-         "ZR-GRPC-004"),
-    CASE("content-types", content_types, "Both content-types of gRPC with protobuf are accepted", answered, ZRPC_MUST,
-         "ZR-GRPC-005"),
+    CASE("methods", methods, "All five methods are there", "any answer but UNIMPLEMENTED", ZRPC_MUST,
+         "ZR-GRPC-001", "ZR-GRPC-008"),
+    CASE("cuts", cuts, "A message is accepted in DATA frames of single bytes and empty ones", answered,
+         ZRPC_MUST, "ZR-GRPC-004"),
+    CASE("late-end", end_on_its_own, "END_STREAM is accepted on a DATA frame of its own, later", answered,
+         ZRPC_MUST, "ZR-GRPC-004"),
+    CASE("content-types", content_types, "Both content-types of gRPC with protobuf are accepted", answered,
+         ZRPC_MUST, "ZR-GRPC-005"),
     CASE("other-content-types", other_content_types, "Other content-types, and none, are refused",
          "an HTTP error, a stream reset, or a grpc-status other than 0", ZRPC_MUST, "ZR-GRPC-006"),
     CASE("without-te", without_te, "A call without te is answered, or refused in a proper form",
-         "the call's answer, an HTTP error, a stream reset, or a grpc-status other than 0", ZRPC_MUST, "ZR-GRPC-008"),
+         "the call's answer, an HTTP error, a stream reset, or a grpc-status other than 0", ZRPC_MUST,
+         "ZR-GRPC-008"),
     CASE("unknown-metadata", unknown_metadata, "Metadata that nobody knows is ignored", answered, ZRPC_MUST,
          "ZR-GRPC-029"),
-    CASE("large-metadata", large_metadata, "8000 bytes of metadata are ignored", answered, ZRPC_MUST, "ZR-GRPC-029"),
-    CASE("handler-error", handler_error, "A handler's error is status 2 with the handler's text, percent-encoded",
-         "grpc-status 2 (UNKNOWN), grpc-message with the text", ZRPC_MUST, "ZR-GRPC-010", "ZR-GRPC-011", "ZR-GRPC-008"),
+    CASE("large-metadata", large_metadata, "8000 bytes of metadata are ignored", answered, ZRPC_MUST,
+         "ZR-GRPC-029"),
+    CASE("handler-error", handler_error,
+         "A handler's error is status 2 with the handler's text, percent-encoded",
+         "grpc-status 2 (UNKNOWN), grpc-message with the text", ZRPC_MUST, "ZR-GRPC-010", "ZR-GRPC-011",
+         "ZR-GRPC-008"),
     CASE("error-texts", error_texts, "Texts of errors are percent-encoded, whatever is in them",
          "grpc-status 2, grpc-message of bytes 20 to 7e that decodes to UTF-8", ZRPC_MUST, "ZR-GRPC-011",
          "ZR-GRPC-010", "ZR-MSG-030"),
@@ -539,19 +563,24 @@ static const struct zrpc_case cases[] = {
          "grpc-status 12 or 13; the connection lives on", ZRPC_MUST, "ZR-GRPC-016"),
     CASE("unknown-encoding", unknown_encoding, "An encoding that nobody knows is refused",
          "grpc-status 12 or 13; the connection lives on", ZRPC_MUST, "ZR-GRPC-016"),
-    CASE("no-message", no_message, "A call without a message is refused", not_served, ZRPC_MUST, "ZR-GRPC-017"),
-    CASE("truncated", truncated, "A call whose message is cut short is refused", not_served, ZRPC_MUST, "ZR-GRPC-017"),
-    CASE("two-messages", two_messages, "A call with two messages is refused", not_served, ZRPC_MUST, "ZR-GRPC-017"),
-    CASE("message-and-more", more_than_one, "A call with a message and a part of another is refused", not_served,
-         ZRPC_MUST, "ZR-GRPC-017"),
-    CASE("largest", largest, "A message of exactly 4194304 bytes is served", answered, ZRPC_MUST, "ZR-GRPC-018",
-         "ZR-H2-007"),
+    CASE("no-message", no_message, "A call without a message is refused", not_served, ZRPC_MUST,
+         "ZR-GRPC-017"),
+    CASE("truncated", truncated, "A call whose message is cut short is refused", not_served, ZRPC_MUST,
+         "ZR-GRPC-017"),
+    CASE("two-messages", two_messages, "A call with two messages is refused", not_served, ZRPC_MUST,
+         "ZR-GRPC-017"),
+    CASE("message-and-more", more_than_one, "A call with a message and a part of another is refused",
+         not_served, ZRPC_MUST, "ZR-GRPC-017"),
+    CASE("largest", largest, "A message of exactly 4194304 bytes is served", answered, ZRPC_MUST,
+         "ZR-GRPC-018", "ZR-H2-007"),
     CASE("too-large", too_large, "A message of 4194305 bytes is refused",
-         "grpc-status 8 (RESOURCE_EXHAUSTED), or a stream reset; the connection lives on", ZRPC_MUST, "ZR-GRPC-018"),
+         "grpc-status 8 (RESOURCE_EXHAUSTED), or a stream reset; the connection lives on", ZRPC_MUST,
+         "ZR-GRPC-018"),
     CASE("far-too-large", far_too_large, "A message that declares 4 GiB is refused before it comes",
-         "grpc-status 8 (RESOURCE_EXHAUSTED), or a stream reset; the connection lives on", ZRPC_MUST, "ZR-GRPC-018"),
-    CASE("large-listing", large_listing, "A listing of thousands of versions arrives whole", answered, ZRPC_MUST,
-         "ZR-H2-006", "ZR-H2-008"),
+         "grpc-status 8 (RESOURCE_EXHAUSTED), or a stream reset; the connection lives on", ZRPC_MUST,
+         "ZR-GRPC-018"),
+    CASE("large-listing", large_listing, "A listing of thousands of versions arrives whole", answered,
+         ZRPC_MUST, "ZR-H2-006", "ZR-H2-008"),
     CASE("deadline", deadline, "At its grpc-timeout a call in its handler ends, and the connection lives on",
          "grpc-status 4 (DEADLINE_EXCEEDED) or a stream reset, after 1.5 s", ZRPC_MUST, "ZR-GRPC-020"),
     CASE("deadline-of-request", no_time, "At its grpc-timeout a call whose message has not come ends",

@@ -57,7 +57,8 @@ static void at_once(struct zrpc_run *run)
     struct zrpc_buf flight = {0};
     struct zrpc_h2_call *call = put_first_flight(h, "all at once", &flight);
 
-    zrpc_run_step(run, "preface, SETTINGS and a whole call in one write, without waiting for the target's SETTINGS");
+    zrpc_run_step(
+        run, "preface, SETTINGS and a whole call in one write, without waiting for the target's SETTINGS");
     zrpc_peer_send(h->peer, zrpc_buf_view(&flight));
     zrpc_buf_dispose(&flight);
     zrpc_expect_echo(h, call, "all at once");
@@ -93,11 +94,16 @@ static void settings_acked(struct zrpc_run *run)
         unsigned id;
         uint32_t value;
     } settings[] = {
-        {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 0},      {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 8192},
-        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},            {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0},
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0},    {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 65535},
-        {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, 16777215},  {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, 16384},
-        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, 8192}, {0, 0},
+        {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 0},
+        {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 8192},
+        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 65535},
+        {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, 16777215},
+        {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, 16384},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, 8192},
+        {0, 0},
     };
     struct zrpc_h2 *h = zrpc_h2_open(run);
 
@@ -239,8 +245,8 @@ static void continuation_of_nothing(struct zrpc_run *run)
     zrpc_expect_echo(h, call, "continued");
 }
 
-static void send_padded(struct zrpc_h2 *h, uint8_t type, uint8_t flags, uint32_t stream, struct zrpc_view content,
-                        uint8_t padding)
+static void send_padded(struct zrpc_h2 *h, uint8_t type, uint8_t flags, uint32_t stream,
+                        struct zrpc_view content, uint8_t padding)
 {
     static const uint8_t zeros[255];
     struct zrpc_buf payload = {0};
@@ -360,14 +366,23 @@ static void table_of_theirs(struct zrpc_run *run)
 static void authorities(struct zrpc_run *run)
 {
     static const char *const values[] = {
-        "doesn't matter done by dialer", "doesn%27t%20matter%20done%20by%20dialer", "localhost:8888",
-        "[::1]:8888", "a b", "<>\"{}|\\^`", "/", "user@host", "%", "",
+        "doesn't matter done by dialer",
+        "doesn%27t%20matter%20done%20by%20dialer",
+        "localhost:8888",
+        "[::1]:8888",
+        "a b",
+        "<>\"{}|\\^`",
+        "/",
+        "user@host",
+        "%",
+        "",
     };
     struct zrpc_h2 *h = zrpc_h2_open(run);
     struct zrpc_h2_call *call;
 
     for (size_t i = 0; i < sizeof values / sizeof values[0] && zrpc_run_going(run); i++) {
-        call = zrpc_control_begin(h, &(struct zrpc_control_headers){.authority = values[i], .literal = i % 2 == 1});
+        call = zrpc_control_begin(
+            h, &(struct zrpc_control_headers){.authority = values[i], .literal = i % 2 == 1});
         zrpc_control_finish_ping(h, call, "who");
         zrpc_expect_echo(h, call, "who");
     }
@@ -552,40 +567,45 @@ static void frames_in_a_message(struct zrpc_run *run)
     zrpc_expect_echo(h, call, "mid");
 }
 
-#define CASE(name, function, text, outcome, ...)                                                         \
-    {                                                                                                    \
+#define CASE(name, function, text, outcome, ...)                                                        \
+    {                                                                                                   \
         .id = "h2." name, .title = text, .requirements = {__VA_ARGS__}, .legal = outcome, .budget = 60, \
-        .run = function                                                                                  \
+        .run = function                                                                                 \
     }
 static const char answered[] = "the call's answer";
 
 static const struct zrpc_case cases[] = {
-    CASE("at-once", at_once, "Preface, SETTINGS and a call in one write, before the target's SETTINGS, are served",
-         answered, "ZR-MUX-004", "ZR-H2-004"),
+    CASE("at-once", at_once,
+         "Preface, SETTINGS and a call in one write, before the target's SETTINGS, are served", answered,
+         "ZR-MUX-004", "ZR-H2-004"),
     CASE("byte-by-byte", byte_by_byte, "Preface, SETTINGS and a call are accepted in single bytes", answered,
          "ZR-H2-004", "ZR-H2-002"),
     CASE("settings-first", settings_first, "The server's first frame is SETTINGS", "SETTINGS", "ZR-H2-002",
          "ZR-MUX-005"),
-    CASE("settings-acked", settings_acked, "Each SETTINGS frame is acknowledged", "an acknowledgement for each",
-         "ZR-H2-004"),
+    CASE("settings-acked", settings_acked, "Each SETTINGS frame is acknowledged",
+         "an acknowledgement for each", "ZR-H2-004"),
     CASE("unknown-settings", unknown_settings, "Unknown settings are ignored", answered, "ZR-H2-011"),
-    CASE("ping", ping, "PING is answered with the same bytes, with and without calls", "PING with ACK", "ZR-H2-005"),
+    CASE("ping", ping, "PING is answered with the same bytes, with and without calls", "PING with ACK",
+         "ZR-H2-005"),
     CASE("unknown-frames", unknown_frames, "Frames of unknown types are ignored", answered, "ZR-H2-011"),
-    CASE("unknown-flags", unknown_flags, "Flags that a frame does not define are ignored", answered, "ZR-H2-011"),
-    CASE("priorities", priorities, "PRIORITY frames, and priorities in HEADERS, are ignored", answered, "ZR-H2-011"),
+    CASE("unknown-flags", unknown_flags, "Flags that a frame does not define are ignored", answered,
+         "ZR-H2-011"),
+    CASE("priorities", priorities, "PRIORITY frames, and priorities in HEADERS, are ignored", answered,
+         "ZR-H2-011"),
     CASE("continuation", continuation, "Header blocks are accepted in CONTINUATION frames", answered,
          "ZR-H2-010"),
-    CASE("continuation-of-nothing", continuation_of_nothing, "The HEADERS frame before CONTINUATION frames may be empty",
-         answered, "ZR-H2-010"),
+    CASE("continuation-of-nothing", continuation_of_nothing,
+         "The HEADERS frame before CONTINUATION frames may be empty", answered, "ZR-H2-010"),
     CASE("padding", padding, "HEADERS and DATA are accepted with padding", answered, "ZR-H2-010"),
-    CASE("padding-replenished", padding_replenished, "Padding is given back to the windows like content", answered,
-         "ZR-H2-007"),
-    CASE("literals", literals, "Header blocks without Huffman coding and tables are decoded", answered, "ZR-H2-010"),
-    CASE("dynamic-table", dynamic_table, "The dynamic table is kept over many calls", answered, "ZR-H2-010"),
-    CASE("table-updates", table_updates, "The encoder may change its table's size between header blocks", answered,
+    CASE("padding-replenished", padding_replenished, "Padding is given back to the windows like content",
+         answered, "ZR-H2-007"),
+    CASE("literals", literals, "Header blocks without Huffman coding and tables are decoded", answered,
          "ZR-H2-010"),
+    CASE("dynamic-table", dynamic_table, "The dynamic table is kept over many calls", answered, "ZR-H2-010"),
+    CASE("table-updates", table_updates, "The encoder may change its table's size between header blocks",
+         answered, "ZR-H2-010"),
     CASE("table-of-theirs", table_of_theirs, "The server's encoder obeys our HEADER_TABLE_SIZE",
-         "answers whose header blocks decode", "ZR-H2-004"),
+         "answers whose header blocks decode", "ZR-H2-004", "ZR-H2-017"),
     CASE("authorities", authorities, "Any :authority is accepted, also none", answered, "ZR-H2-013"),
     CASE("window-of-one", window_of_one, "With a window of 1 byte the answer comes byte by byte", answered,
          "ZR-H2-006", "ZR-H2-004"),
@@ -595,19 +615,22 @@ static const struct zrpc_case cases[] = {
          "65535 bytes, one more, and then the rest", "ZR-H2-006"),
     CASE("window-negative", window_negative, "A window that SETTINGS put below zero is made good first",
          "DATA only above zero", "ZR-H2-006", "ZR-H2-004"),
-    CASE("window-by-settings", window_by_settings, "SETTINGS that raise the window let a waiting answer go on",
-         answered, "ZR-H2-004", "ZR-H2-006"),
-    CASE("window-large", window_large, "Windows of 2^31-1 bytes are accepted", answered, "ZR-H2-004", "ZR-H2-006"),
+    CASE("window-by-settings", window_by_settings,
+         "SETTINGS that raise the window let a waiting answer go on", answered, "ZR-H2-004", "ZR-H2-006"),
+    CASE("window-large", window_large, "Windows of 2^31-1 bytes are accepted", answered, "ZR-H2-004",
+         "ZR-H2-006"),
     CASE("frame-size", frame_size_raised, "No frame is larger than our MAX_FRAME_SIZE",
          "frames of at most 20000 bytes", "ZR-H2-008"),
-    CASE("large-both-ways", large_both_ways, "Messages far above 65535 bytes pass in both directions", answered,
-         "ZR-H2-007", "ZR-H2-008"),
-    CASE("many-calls", many_calls, "Any number of calls passes on one connection", answered, "ZR-H2-007"),
-    CASE("stream-gaps", stream_gaps, "Streams may be skipped, up to the last one there is", answered, "ZR-H2-012"),
+    CASE("large-both-ways", large_both_ways, "Messages far above 65535 bytes pass in both directions",
+         answered, "ZR-H2-007", "ZR-H2-008"),
+    CASE("many-calls", many_calls, "Any number of calls passes on one connection", answered, "ZR-H2-007",
+         "ZR-H2-017"),
+    CASE("stream-gaps", stream_gaps, "Streams may be skipped, up to the last one there is", answered,
+         "ZR-H2-012"),
     CASE("late-frames", late_frames, "RST_STREAM and WINDOW_UPDATE for a closed stream are ignored", answered,
          "ZR-H2-012"),
-    CASE("frames-in-a-message", frames_in_a_message, "Other frames may come in the middle of a message", answered,
-         "ZR-H2-005", "ZR-GRPC-004"),
+    CASE("frames-in-a-message", frames_in_a_message, "Other frames may come in the middle of a message",
+         answered, "ZR-H2-005", "ZR-GRPC-004"),
 };
 
 const struct zrpc_area zrpc_area_h2 = {

@@ -1,7 +1,9 @@
 /*
- * HTTP/2 as no client may speak it, to a server: proto/SPEC.md section 11.1, ZR-H2-003, ZR-H2-009 and ZR-H2-018 on.
+ * HTTP/2 as no client may speak it, to a server: proto/SPEC.md section 11.1, ZR-H2-003, ZR-H2-009 and
+ * ZR-H2-018 on.
  *
- * Most cases are rows of a table: what is sent, and what has to end because of it. A case finds its row by its id.
+ * Most cases are rows of a table: what is sent, and what has to end because of it. A case finds its row by
+ * its id.
  */
 #include <stdio.h>
 
@@ -31,7 +33,8 @@ struct malformed {
 #define BYTES(text) text, sizeof(text) - 1
 
 static const struct malformed rows[] = {
-    {"settings-ack-length", ON_CONNECTION, NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, BYTES("\0\3\0\0\0\x64"), false},
+    {"settings-ack-length", ON_CONNECTION, NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, BYTES("\0\3\0\0\0\x64"),
+     false},
     {"settings-length", ON_CONNECTION, NGHTTP2_SETTINGS, 0, BYTES("\0\3\0\0\0"), false},
     {"settings-on-stream", ON_CALL, NGHTTP2_SETTINGS, 0, BYTES("\0\3\0\0\0\x64"), false},
     {"settings-window", ON_CONNECTION, NGHTTP2_SETTINGS, 0, BYTES("\0\4\x80\0\0\0"), false},
@@ -42,18 +45,26 @@ static const struct malformed rows[] = {
     {"data-on-stream-0", ON_CONNECTION, NGHTTP2_DATA, 0, BYTES("data"), false},
     {"data-on-idle-stream", ON_IDLE, NGHTTP2_DATA, 0, BYTES("data"), false},
     {"data-after-end", ON_ENDED, NGHTTP2_DATA, 0, BYTES("data"), true},
-    {"data-padding", ON_CALL, NGHTTP2_DATA, NGHTTP2_FLAG_PADDED, BYTES("\xff" "data"), false},
-    {"headers-on-stream-0", ON_CONNECTION, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, BYTES("\x83\x86"), false},
+    {"data-padding", ON_CALL, NGHTTP2_DATA, NGHTTP2_FLAG_PADDED,
+     BYTES("\xff"
+           "data"),
+     false},
+    {"headers-on-stream-0", ON_CONNECTION, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, BYTES("\x83\x86"),
+     false},
     {"headers-on-even-stream", ON_EVEN, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, BYTES("\x83\x86"), false},
     {"headers-padding", ON_IDLE, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_PADDED,
      BYTES("\x10\x83\x86"), false},
     {"header-index-0", ON_IDLE, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, BYTES("\x80"), false},
-    {"header-index-unknown", ON_IDLE, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, BYTES("\xff\x80\x01"), false},
+    {"header-index-unknown", ON_IDLE, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, BYTES("\xff\x80\x01"),
+     false},
     {"header-huffman", ON_IDLE, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS,
      BYTES("\x00\x84\xff\xff\xff\xff\x01x"), false},
-    {"header-cut", ON_IDLE, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, BYTES("\x00\x05" "ab"), false},
-    {"header-table-size", ON_IDLE, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, BYTES("\x3f\xe1\xff\xff\x03\x83"),
+    {"header-cut", ON_IDLE, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS,
+     BYTES("\x00\x05"
+           "ab"),
      false},
+    {"header-table-size", ON_IDLE, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS,
+     BYTES("\x3f\xe1\xff\xff\x03\x83"), false},
     {"reset-on-stream-0", ON_CONNECTION, NGHTTP2_RST_STREAM, 0, BYTES("\0\0\0\x08"), false},
     {"reset-of-idle-stream", ON_IDLE, NGHTTP2_RST_STREAM, 0, BYTES("\0\0\0\x08"), false},
     {"reset-length", ON_CALL, NGHTTP2_RST_STREAM, 0, BYTES("\0\0\x08"), false},
@@ -65,8 +76,10 @@ static const struct malformed rows[] = {
     {"window-update-of-idle-stream", ON_IDLE, NGHTTP2_WINDOW_UPDATE, 0, BYTES("\0\0\0\1"), false},
     {"priority-length", ON_CALL, NGHTTP2_PRIORITY, 0, BYTES("\0\0\0\0"), true},
     {"priority-on-stream-0", ON_CONNECTION, NGHTTP2_PRIORITY, 0, BYTES("\0\0\0\0\0"), false},
-    {"continuation-of-no-headers", ON_CALL, NGHTTP2_CONTINUATION, NGHTTP2_FLAG_END_HEADERS, BYTES("\x83"), false},
-    {"push-promise", ON_CALL, NGHTTP2_PUSH_PROMISE, NGHTTP2_FLAG_END_HEADERS, BYTES("\0\0\0\2\x82\x86\x84"), false},
+    {"continuation-of-no-headers", ON_CALL, NGHTTP2_CONTINUATION, NGHTTP2_FLAG_END_HEADERS, BYTES("\x83"),
+     false},
+    {"push-promise", ON_CALL, NGHTTP2_PUSH_PROMISE, NGHTTP2_FLAG_END_HEADERS, BYTES("\0\0\0\2\x82\x86\x84"),
+     false},
     {"goaway-on-stream", ON_CALL, NGHTTP2_GOAWAY, 0, BYTES("\0\0\0\0\0\0\0\0"), false},
     {"goaway-length", ON_CONNECTION, NGHTTP2_GOAWAY, 0, BYTES("\0\0\0\0\0\0\0"), false},
 };
@@ -143,7 +156,8 @@ static void preface_http1(struct zrpc_run *run)
 {
     struct zrpc_h2 *h = zrpc_h2_new(run);
 
-    zrpc_peer_send_text(h->peer, "GET /Replication/Ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    zrpc_peer_send_text(h->peer,
+                        "GET /Replication/Ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     expect_end_of_bytes(h);
 }
 
@@ -216,8 +230,8 @@ static void oversized(struct zrpc_run *run, uint8_t type)
     payload[6] = 0xf9;
     payload[7] = 0x7f;
     memset(payload + 8, 'x', len - 8);
-    zrpc_h2_send(h, type, type == NGHTTP2_DATA ? NGHTTP2_FLAG_END_STREAM : 0, type == NGHTTP2_DATA ? call->stream : 0,
-                 zrpc_view(payload, len));
+    zrpc_h2_send(h, type, type == NGHTTP2_DATA ? NGHTTP2_FLAG_END_STREAM : 0,
+                 type == NGHTTP2_DATA ? call->stream : 0, zrpc_view(payload, len));
     if (type == NGHTTP2_DATA)
         expect_stream_error(h, call);
     else
@@ -254,24 +268,58 @@ static void largest_frame(struct zrpc_run *run)
 static void malformed_requests(struct zrpc_run *run)
 {
     static const struct zrpc_h2_nv requests[][8] = {
-        {{":method", "POST"}, {":scheme", "http"}, {":path", "/Replication/Ping"}, {"Content-Type", "application/grpc"},
-         {"content-type", "application/grpc"}, {"te", "trailers"}},
-        {{":scheme", "http"}, {":path", "/Replication/Ping"}, {"content-type", "application/grpc"}, {"te", "trailers"}},
-        {{":method", "POST"}, {":scheme", "http"}, {"content-type", "application/grpc"}, {"te", "trailers"}},
-        {{":method", "POST"}, {"content-type", "application/grpc"}, {":scheme", "http"}, {":path", "/Replication/Ping"},
+        {{":method", "POST"},
+         {":scheme", "http"},
+         {":path", "/Replication/Ping"},
+         {"Content-Type", "application/grpc"},
+         {"content-type", "application/grpc"},
          {"te", "trailers"}},
-        {{":method", "POST"}, {":scheme", "http"}, {":path", "/Replication/Ping"}, {":path", "/Replication/Ping"},
-         {"content-type", "application/grpc"}, {"te", "trailers"}},
-        {{":method", "POST"}, {":scheme", "http"}, {":path", "/Replication/Ping"}, {":unknown", "x"},
-         {"content-type", "application/grpc"}, {"te", "trailers"}},
-        {{":method", "POST"}, {":scheme", "http"}, {":path", "/Replication/Ping"}, {":status", "200"},
-         {"content-type", "application/grpc"}, {"te", "trailers"}},
-        {{":method", "POST"}, {":scheme", "http"}, {":path", "/Replication/Ping"}, {"content-type", "application/grpc"},
-         {"te", "trailers"}, {"connection", "keep-alive"}},
-        {{":method", "POST"}, {":scheme", "http"}, {":path", "/Replication/Ping"}, {"content-type", "application/grpc"},
-         {"te", "trailers"}, {"x-line", "one\r\ntwo"}},
-        {{":method", "POST"}, {":scheme", "http"}, {":path", "/Replication/Ping"}, {"content-type", "application/grpc"},
-         {"te", "trailers"}, {"x name", "x"}},
+        {{":scheme", "http"},
+         {":path", "/Replication/Ping"},
+         {"content-type", "application/grpc"},
+         {"te", "trailers"}},
+        {{":method", "POST"}, {":scheme", "http"}, {"content-type", "application/grpc"}, {"te", "trailers"}},
+        {{":method", "POST"},
+         {"content-type", "application/grpc"},
+         {":scheme", "http"},
+         {":path", "/Replication/Ping"},
+         {"te", "trailers"}},
+        {{":method", "POST"},
+         {":scheme", "http"},
+         {":path", "/Replication/Ping"},
+         {":path", "/Replication/Ping"},
+         {"content-type", "application/grpc"},
+         {"te", "trailers"}},
+        {{":method", "POST"},
+         {":scheme", "http"},
+         {":path", "/Replication/Ping"},
+         {":unknown", "x"},
+         {"content-type", "application/grpc"},
+         {"te", "trailers"}},
+        {{":method", "POST"},
+         {":scheme", "http"},
+         {":path", "/Replication/Ping"},
+         {":status", "200"},
+         {"content-type", "application/grpc"},
+         {"te", "trailers"}},
+        {{":method", "POST"},
+         {":scheme", "http"},
+         {":path", "/Replication/Ping"},
+         {"content-type", "application/grpc"},
+         {"te", "trailers"},
+         {"connection", "keep-alive"}},
+        {{":method", "POST"},
+         {":scheme", "http"},
+         {":path", "/Replication/Ping"},
+         {"content-type", "application/grpc"},
+         {"te", "trailers"},
+         {"x-line", "one\r\ntwo"}},
+        {{":method", "POST"},
+         {":scheme", "http"},
+         {":path", "/Replication/Ping"},
+         {"content-type", "application/grpc"},
+         {"te", "trailers"},
+         {"x name", "x"}},
     };
     struct zrpc_h2_call *call;
     struct zrpc_buf block = {0};
@@ -349,96 +397,108 @@ static void unread_pings(struct zrpc_run *run)
                       "it took 96 MiB of PINGs, and must have kept the answers");
 }
 
-#define CASE(name, function, text, outcome, strictness, ...)                                                  \
-    {                                                                                                         \
-        .id = "malformed." name, .title = text, .requirements = {__VA_ARGS__}, .level = strictness,           \
-        .legal = outcome, .flags = ZRPC_CASE_HOSTILE, .budget = 60, .run = function                           \
+#define CASE(name, function, text, outcome, strictness, ...)                                        \
+    {                                                                                               \
+        .id = "malformed." name, .title = text, .requirements = {__VA_ARGS__}, .level = strictness, \
+        .legal = outcome, .flags = ZRPC_CASE_HOSTILE, .budget = 60, .run = function                 \
     }
 static const char ends[] = "the end of the connection, with or without GOAWAY before";
 static const char resets[] = "a stream reset, an error as the call's answer, or the end of the connection";
 
 static const struct zrpc_case cases[] = {
-    CASE("preface-http1", preface_http1, "HTTP/1.1 is closed", "the end of the connection, whatever comes before",
-         ZRPC_MUST, "ZR-H2-003"),
+    CASE("preface-http1", preface_http1, "HTTP/1.1 is closed",
+         "the end of the connection, whatever comes before", ZRPC_MUST, "ZR-H2-003"),
     CASE("preface-other", preface_other, "A preface with one wrong byte is closed",
          "the end of the connection, whatever comes before", ZRPC_MUST, "ZR-H2-003"),
-    CASE("no-settings", no_settings, "A call in place of the client's SETTINGS ends the connection", ends, ZRPC_SHOULD,
-         "ZR-H2-019"),
-    CASE("settings-ack-length", malformed, "An acknowledgement with payload ends the connection", ends, ZRPC_MUST,
+    CASE("no-settings", no_settings, "A call in place of the client's SETTINGS ends the connection", ends,
+         ZRPC_SHOULD, "ZR-H2-019"),
+    CASE("settings-ack-length", malformed, "An acknowledgement with payload ends the connection", ends,
+         ZRPC_MUST, "ZR-H2-018"),
+    CASE("settings-length", malformed, "SETTINGS of 5 bytes end the connection", ends, ZRPC_MUST,
          "ZR-H2-018"),
-    CASE("settings-length", malformed, "SETTINGS of 5 bytes end the connection", ends, ZRPC_MUST, "ZR-H2-018"),
-    CASE("settings-on-stream", malformed, "SETTINGS on a stream end the connection", ends, ZRPC_SHOULD, "ZR-H2-019"),
-    CASE("settings-window", malformed, "INITIAL_WINDOW_SIZE above 2^31-1 ends the connection", ends, ZRPC_SHOULD,
+    CASE("settings-on-stream", malformed, "SETTINGS on a stream end the connection", ends, ZRPC_SHOULD,
          "ZR-H2-019"),
-    CASE("settings-frame-size", malformed, "MAX_FRAME_SIZE below 16384 ends the connection", ends, ZRPC_SHOULD,
-         "ZR-H2-019"),
+    CASE("settings-window", malformed, "INITIAL_WINDOW_SIZE above 2^31-1 ends the connection", ends,
+         ZRPC_SHOULD, "ZR-H2-019"),
+    CASE("settings-frame-size", malformed, "MAX_FRAME_SIZE below 16384 ends the connection", ends,
+         ZRPC_SHOULD, "ZR-H2-019"),
     CASE("settings-push", malformed, "ENABLE_PUSH of 2 ends the connection", ends, ZRPC_SHOULD, "ZR-H2-019"),
     CASE("ping-length", malformed, "A PING of 7 bytes ends the connection", ends, ZRPC_MUST, "ZR-H2-018"),
-    CASE("ping-on-stream", malformed, "A PING on a stream ends the connection", ends, ZRPC_SHOULD, "ZR-H2-019"),
-    CASE("data-on-stream-0", malformed, "DATA on stream 0 ends the connection", ends, ZRPC_SHOULD, "ZR-H2-019"),
-    CASE("data-on-idle-stream", malformed, "DATA on a stream without HEADERS ends the connection", ends, ZRPC_SHOULD,
+    CASE("ping-on-stream", malformed, "A PING on a stream ends the connection", ends, ZRPC_SHOULD,
          "ZR-H2-019"),
-    CASE("data-after-end", malformed, "DATA after END_STREAM resets the stream", resets, ZRPC_SHOULD, "ZR-H2-019"),
-    CASE("data-padding", malformed, "DATA with more padding than payload ends the connection", ends, ZRPC_MUST,
-         "ZR-H2-018"),
-    CASE("headers-on-stream-0", malformed, "HEADERS on stream 0 end the connection", ends, ZRPC_SHOULD, "ZR-H2-019"),
-    CASE("headers-on-even-stream", malformed, "HEADERS on an even stream end the connection", ends, ZRPC_SHOULD,
+    CASE("data-on-stream-0", malformed, "DATA on stream 0 ends the connection", ends, ZRPC_SHOULD,
          "ZR-H2-019"),
-    CASE("headers-padding", malformed, "HEADERS with more padding than payload end the connection", ends, ZRPC_MUST,
-         "ZR-H2-018"),
+    CASE("data-on-idle-stream", malformed, "DATA on a stream without HEADERS ends the connection", ends,
+         ZRPC_SHOULD, "ZR-H2-019"),
+    CASE("data-after-end", malformed, "DATA after END_STREAM resets the stream", resets, ZRPC_SHOULD,
+         "ZR-H2-019"),
+    CASE("data-padding", malformed, "DATA with more padding than payload ends the connection", ends,
+         ZRPC_MUST, "ZR-H2-018"),
+    CASE("headers-on-stream-0", malformed, "HEADERS on stream 0 end the connection", ends, ZRPC_SHOULD,
+         "ZR-H2-019"),
+    CASE("headers-on-even-stream", malformed, "HEADERS on an even stream end the connection", ends,
+         ZRPC_SHOULD, "ZR-H2-019"),
+    CASE("headers-padding", malformed, "HEADERS with more padding than payload end the connection", ends,
+         ZRPC_MUST, "ZR-H2-018"),
     CASE("header-index-0", malformed, "Header index 0 ends the connection", ends, ZRPC_MUST, "ZR-H2-018"),
     CASE("header-index-unknown", malformed, "An index above both tables ends the connection", ends, ZRPC_MUST,
          "ZR-H2-018"),
     CASE("header-huffman", malformed, "Huffman coding with EOS in it ends the connection", ends, ZRPC_MUST,
          "ZR-H2-018"),
-    CASE("header-cut", malformed, "A header block that ends inside a literal ends the connection", ends, ZRPC_MUST,
-         "ZR-H2-018"),
+    CASE("header-cut", malformed, "A header block that ends inside a literal ends the connection", ends,
+         ZRPC_MUST, "ZR-H2-018"),
     CASE("header-table-size", malformed, "A table above the size that was allowed ends the connection", ends,
          ZRPC_MUST, "ZR-H2-018"),
     CASE("reset-on-stream-0", malformed, "RST_STREAM on stream 0 ends the connection", ends, ZRPC_SHOULD,
          "ZR-H2-019"),
-    CASE("reset-of-idle-stream", malformed, "RST_STREAM of a stream without HEADERS ends the connection", ends,
-         ZRPC_SHOULD, "ZR-H2-019"),
-    CASE("reset-length", malformed, "RST_STREAM of 3 bytes ends the connection", ends, ZRPC_MUST, "ZR-H2-018"),
+    CASE("reset-of-idle-stream", malformed, "RST_STREAM of a stream without HEADERS ends the connection",
+         ends, ZRPC_SHOULD, "ZR-H2-019"),
+    CASE("reset-length", malformed, "RST_STREAM of 3 bytes ends the connection", ends, ZRPC_MUST,
+         "ZR-H2-018"),
     CASE("window-update-length", malformed, "WINDOW_UPDATE of 3 bytes ends the connection", ends, ZRPC_MUST,
          "ZR-H2-018"),
     CASE("window-update-0", malformed, "WINDOW_UPDATE by 0 for the connection ends it", ends, ZRPC_SHOULD,
          "ZR-H2-019"),
-    CASE("window-update-0-of-stream", malformed, "WINDOW_UPDATE by 0 for a stream resets it", resets, ZRPC_SHOULD,
-         "ZR-H2-019"),
-    CASE("window-overflow", malformed, "A connection's window above 2^31-1 ends the connection", ends, ZRPC_SHOULD,
-         "ZR-H2-019"),
+    CASE("window-update-0-of-stream", malformed, "WINDOW_UPDATE by 0 for a stream resets it", resets,
+         ZRPC_SHOULD, "ZR-H2-019"),
+    CASE("window-overflow", malformed, "A connection's window above 2^31-1 ends the connection", ends,
+         ZRPC_SHOULD, "ZR-H2-019"),
     CASE("window-overflow-of-stream", malformed, "A stream's window above 2^31-1 resets the stream", resets,
          ZRPC_SHOULD, "ZR-H2-019"),
-    CASE("window-update-of-idle-stream", malformed, "WINDOW_UPDATE for a stream without HEADERS ends the connection",
-         ends, ZRPC_SHOULD, "ZR-H2-019"),
-    CASE("priority-length", malformed, "PRIORITY of 4 bytes resets the stream", resets, ZRPC_SHOULD, "ZR-H2-019"),
+    CASE("window-update-of-idle-stream", malformed,
+         "WINDOW_UPDATE for a stream without HEADERS ends the connection", ends, ZRPC_SHOULD, "ZR-H2-019"),
+    CASE("priority-length", malformed, "PRIORITY of 4 bytes resets the stream", resets, ZRPC_SHOULD,
+         "ZR-H2-019"),
     CASE("priority-on-stream-0", malformed, "PRIORITY on stream 0 ends the connection", ends, ZRPC_SHOULD,
          "ZR-H2-019"),
-    CASE("continuation-of-no-headers", malformed, "CONTINUATION without HEADERS ends the connection", ends, ZRPC_MUST,
-         "ZR-H2-018"),
-    CASE("push-promise", malformed, "A client's PUSH_PROMISE ends the connection", ends, ZRPC_SHOULD, "ZR-H2-019"),
-    CASE("goaway-on-stream", malformed, "GOAWAY on a stream ends the connection", ends, ZRPC_SHOULD, "ZR-H2-019"),
-    CASE("goaway-length", malformed, "GOAWAY of 7 bytes ends the connection", ends, ZRPC_MUST, "ZR-H2-018"),
-    CASE("interrupted-headers", interrupted, "A frame inside a header block ends the connection", ends, ZRPC_MUST,
-         "ZR-H2-018"),
-    CASE("continued-elsewhere", continued_elsewhere, "CONTINUATION on another stream ends the connection", ends,
+    CASE("continuation-of-no-headers", malformed, "CONTINUATION without HEADERS ends the connection", ends,
          ZRPC_MUST, "ZR-H2-018"),
+    CASE("push-promise", malformed, "A client's PUSH_PROMISE ends the connection", ends, ZRPC_SHOULD,
+         "ZR-H2-019"),
+    CASE("goaway-on-stream", malformed, "GOAWAY on a stream ends the connection", ends, ZRPC_SHOULD,
+         "ZR-H2-019"),
+    CASE("goaway-length", malformed, "GOAWAY of 7 bytes ends the connection", ends, ZRPC_MUST, "ZR-H2-018"),
+    CASE("interrupted-headers", interrupted, "A frame inside a header block ends the connection", ends,
+         ZRPC_MUST, "ZR-H2-018"),
+    CASE("continued-elsewhere", continued_elsewhere, "CONTINUATION on another stream ends the connection",
+         ends, ZRPC_MUST, "ZR-H2-018"),
     CASE("older-stream", older_stream, "A call on a stream below the last one is not served",
          "the end of the connection, a stream reset, or no answer at all", ZRPC_SHOULD, "ZR-H2-019"),
-    CASE("oversized-data", oversized_data, "DATA above MAX_FRAME_SIZE is refused", resets, ZRPC_MUST, "ZR-H2-009"),
+    CASE("oversized-data", oversized_data, "DATA above MAX_FRAME_SIZE is refused", resets, ZRPC_MUST,
+         "ZR-H2-009"),
     CASE("oversized-unknown", oversized_unknown,
          "A frame above MAX_FRAME_SIZE on stream 0 ends the connection, whatever its type", ends, ZRPC_SHOULD,
          "ZR-H2-019"),
-    CASE("largest-frame", largest_frame, "DATA of exactly 16384 bytes is accepted", "the call's answer", ZRPC_MUST,
-         "ZR-H2-009"),
-    CASE("requests", malformed_requests, "Requests that HTTP/2 calls malformed are not served", resets, ZRPC_SHOULD,
-         "ZR-H2-019"),
+    CASE("largest-frame", largest_frame, "DATA of exactly 16384 bytes is accepted", "the call's answer",
+         ZRPC_MUST, "ZR-H2-009"),
+    CASE("requests", malformed_requests, "Requests that HTTP/2 calls malformed are not served", resets,
+         ZRPC_SHOULD, "ZR-H2-019"),
     CASE("goaway-first", goaway_first, "GOAWAY with its error code comes before the end of the connection",
          "GOAWAY FRAME_SIZE_ERROR, then the end of the connection", ZRPC_SHOULD, "ZR-H2-015"),
     CASE("endless-headers", endless_headers, "The size of a header block is bounded",
          "the end of the connection before 64 MiB", ZRPC_SHOULD, "ZR-H2-016"),
-    CASE("unread-pings", unread_pings, "Answers to PINGs that the client does not read are not kept without bound",
+    CASE("unread-pings", unread_pings,
+         "Answers to PINGs that the client does not read are not kept without bound",
          "the target stops reading, or ends the connection, before 96 MiB", ZRPC_SHOULD, "ZR-H2-016"),
 };
 

@@ -26,8 +26,8 @@ static void expect_standing(struct zrpc_h2 *h, zrpc_time since)
     const char *what = ended(h, &text);
 
     if (what != NULL && zrpc_run_going(h->run))
-        zrpc_run_fail(h->run, "PINGs answered and the connection kept, for any length of time", "%s after %.1f s",
-                      what, (double)(zrpc_now() - since) / ZRPC_SECOND);
+        zrpc_run_fail(h->run, "PINGs answered and the connection kept, for any length of time",
+                      "%s after %.1f s", what, (double)(zrpc_now() - since) / ZRPC_SECOND);
     zrpc_buf_dispose(&text);
 }
 

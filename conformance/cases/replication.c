@@ -27,7 +27,8 @@ static const Versions *versions_of(struct zrpc_h2 *h, const char *filesystem)
                                                &zrpc__pb__list_filesystem_versions_res__descriptor);
 }
 
-static const Version *find(const Versions *versions, Zrpc__Pb__FilesystemVersion__VersionType type, const char *name)
+static const Version *find(const Versions *versions, Zrpc__Pb__FilesystemVersion__VersionType type,
+                           const char *name)
 {
     for (size_t i = 0; versions != NULL && i < versions->n_versions; i++)
         if (versions->versions[i]->type == type && strcmp(versions->versions[i]->name, name) == 0)
@@ -51,8 +52,12 @@ static void expect_error(struct zrpc_h2 *h, struct zrpc_h2_call *call)
  */
 static void echoes(struct zrpc_run *run)
 {
-    static const char *const texts[] = {"", "x", "hello, world", "Grüße, 世界 \xf0\x9f\x90\xa7 100% \\ \"",
-                                        "\x01\x02\t\r\n\x7f", "\xef\xbf\xbf\xf4\x8f\xbf\xbf"};
+    static const char *const texts[] = {"",
+                                        "x",
+                                        "hello, world",
+                                        "Grüße, 世界 \xf0\x9f\x90\xa7 100% \\ \"",
+                                        "\x01\x02\t\r\n\x7f",
+                                        "\xef\xbf\xbf\xf4\x8f\xbf\xbf"};
     struct zrpc_h2 *h = zrpc_h2_open(run);
 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
@@ -97,10 +102,11 @@ static void zero_in_text(struct zrpc_run *run)
 
 static void unknown_fields(struct zrpc_run *run)
 {
-    static const char before[] = "\x10\x96\x01\x19"
-                                 "12345678"
-                                 "\x22\3abc\x2d"
-                                 "1234\x9a\x06\x02\x08\x01\x0a\5hello";
+    static const char before[] =
+        "\x10\x96\x01\x19"
+        "12345678"
+        "\x22\3abc\x2d"
+        "1234\x9a\x06\x02\x08\x01\x0a\5hello";
     static const char after[] = "\x0a\5hello\xf8\xff\xff\xff\x0f\x01\xf2\xff\xff\xff\x0f\x00";
     struct zrpc_h2 *h = zrpc_h2_open(run);
 
@@ -123,7 +129,8 @@ static void last_one_counts(struct zrpc_run *run)
 
 static void not_utf8(struct zrpc_run *run)
 {
-    static const char *const messages[] = {"\x0a\2\xc3\x28", "\x0a\1\xff", "\x0a\3\xed\xa0\x80", "\x0a\2\xc0\xaf"};
+    static const char *const messages[] = {"\x0a\2\xc3\x28", "\x0a\1\xff", "\x0a\3\xed\xa0\x80",
+                                           "\x0a\2\xc0\xaf"};
     struct zrpc_h2 *h = zrpc_h2_open(run);
     struct zrpc_h2_call *call;
 
@@ -230,8 +237,9 @@ static const char *flaw_of(const Version *v)
     if (v->creation[len] == '.')
         len += 1 + (int)strspn(v->creation + len + 1, "0123456789");
     zone = v->creation[len];
-    return (zone == 'Z' && v->creation[len + 1] == '\0') || zone == '+' || zone == '-' ? NULL
-                                                                                      : "a Creation without zone";
+    return (zone == 'Z' && v->creation[len + 1] == '\0') || zone == '+' || zone == '-'
+               ? NULL
+               : "a Creation without zone";
 }
 
 static void versions(struct zrpc_run *run)
@@ -245,8 +253,9 @@ static void versions(struct zrpc_run *run)
     for (size_t i = 0; i < all->n_versions; i++) {
         bookmarks += all->versions[i]->type == ZRPC__PB__FILESYSTEM_VERSION__VERSION_TYPE__Bookmark;
         if (flaw_of(all->versions[i]) != NULL)
-            zrpc_run_fail(run, "bare names, Guid, CreateTXG, and times in RFC 3339 form", "%s: \"%s\", \"%s\"",
-                          flaw_of(all->versions[i]), all->versions[i]->name, all->versions[i]->creation);
+            zrpc_run_fail(run, "bare names, Guid, CreateTXG, and times in RFC 3339 form",
+                          "%s: \"%s\", \"%s\"", flaw_of(all->versions[i]), all->versions[i]->name,
+                          all->versions[i]->creation);
         if (i > 0 && all->versions[i]->createtxg < all->versions[i - 1]->createtxg)
             zrpc_run_fail(run, "versions in order of CreateTXG", "%llu after %llu",
                           (unsigned long long)all->versions[i]->createtxg,
@@ -290,7 +299,8 @@ static struct zrpc_h2_call *cursor_call(struct zrpc_h2 *h, const char *filesyste
     Zrpc__Pb__ReplicationCursorReq__SetOp to = ZRPC__PB__REPLICATION_CURSOR_REQ__SET_OP__INIT;
 
     request.filesystem = (char *)filesystem;
-    request.op_case = set == NULL ? ZRPC__PB__REPLICATION_CURSOR_REQ__OP_GET : ZRPC__PB__REPLICATION_CURSOR_REQ__OP_SET;
+    request.op_case =
+        set == NULL ? ZRPC__PB__REPLICATION_CURSOR_REQ__OP_GET : ZRPC__PB__REPLICATION_CURSOR_REQ__OP_SET;
     if (set == NULL)
         request.get = &get;
     else
@@ -342,13 +352,14 @@ static void hidden_filesystem(struct zrpc_run *run)
 
 static void odd_paths(struct zrpc_run *run)
 {
-    static const char *const patterns[] = {"", "/", "..", "../%s", "%s/..", "%s/../%s", "/%s", "%s/", "%s@1", "%s#1",
-                                           "./%s", "%s//x", "%s\n", " "};
+    static const char *const patterns[] = {"",    "/",    "..",   "../%s", "%s/..", "%s/../%s", "/%s",
+                                           "%s/", "%s@1", "%s#1", "./%s",  "%s//x", "%s\n",     " "};
     const struct zrpc_offer *offer = zrpc_run_offer(run, ZRPC_OFFER_CONTROL_VERSIONS);
     struct zrpc_h2 *h = zrpc_h2_open(run);
     struct zrpc_buf path = {0};
 
-    for (size_t i = 0; offer != NULL && i < sizeof patterns / sizeof patterns[0] && zrpc_run_going(run); i++) {
+    for (size_t i = 0; offer != NULL && i < sizeof patterns / sizeof patterns[0] && zrpc_run_going(run);
+         i++) {
         zrpc_buf_clear(&path);
         for (const char *c = patterns[i]; *c != '\0'; c++) {
             if (c[0] == '%')
@@ -397,19 +408,22 @@ static const Version *received_snapshot(struct zrpc_h2 *h, const char **filesyst
     return NULL;
 }
 
-static void judge_results(struct zrpc_run *run, const Destroyed *reply, Version *const *asked, size_t n, size_t good)
+static void judge_results(struct zrpc_run *run, const Destroyed *reply, Version *const *asked, size_t n,
+                          size_t good)
 {
     if (reply->n_results != n) {
         zrpc_run_fail(run, "one result for each snapshot", "%zu results for %zu", reply->n_results, n);
         return;
     }
     for (size_t i = 0; i < n; i++) {
-        if (reply->results[i]->snapshot == NULL || strcmp(reply->results[i]->snapshot->name, asked[i]->name) != 0)
-            zrpc_run_fail(run, "results in the request's order, with their snapshots", "result %zu is of \"%s\"", i,
+        if (reply->results[i]->snapshot == NULL ||
+            strcmp(reply->results[i]->snapshot->name, asked[i]->name) != 0)
+            zrpc_run_fail(run, "results in the request's order, with their snapshots",
+                          "result %zu is of \"%s\"", i,
                           reply->results[i]->snapshot == NULL ? "" : reply->results[i]->snapshot->name);
         else if ((reply->results[i]->error[0] == '\0') != (i == good))
-            zrpc_run_fail(run, "an Error that is empty exactly where a snapshot was destroyed", "\"%s\" for \"%s\"",
-                          reply->results[i]->error, asked[i]->name);
+            zrpc_run_fail(run, "an Error that is empty exactly where a snapshot was destroyed",
+                          "\"%s\" for \"%s\"", reply->results[i]->error, asked[i]->name);
     }
 }
 
@@ -498,7 +512,8 @@ static void expect_guid(struct zrpc_run *run, const Cursor *got, uint64_t guid)
         return;
     if (got->result_case != ZRPC__PB__REPLICATION_CURSOR_RES__RESULT_GUID)
         zrpc_run_fail(run, "Guid", "%s",
-                      got->result_case == ZRPC__PB__REPLICATION_CURSOR_RES__RESULT_NOTEXIST ? "Notexist" : "nothing");
+                      got->result_case == ZRPC__PB__REPLICATION_CURSOR_RES__RESULT_NOTEXIST ? "Notexist"
+                                                                                            : "nothing");
     else if (got->guid != guid)
         zrpc_run_fail(run, "the snapshot's Guid", "%llu, not %llu", (unsigned long long)got->guid,
                       (unsigned long long)guid);
@@ -581,27 +596,29 @@ static void cursor_without_op(struct zrpc_run *run)
     zrpc_expect_alive(h);
 }
 
-#define CASE(name, function, text, outcome, strictness, ...)                                                 \
-    {                                                                                                        \
-        .id = "replication." name, .title = text, .requirements = {__VA_ARGS__}, .level = strictness,        \
-        .legal = outcome, .budget = 60, .run = function                                                      \
+#define CASE(name, function, text, outcome, strictness, ...)                                          \
+    {                                                                                                 \
+        .id = "replication." name, .title = text, .requirements = {__VA_ARGS__}, .level = strictness, \
+        .legal = outcome, .budget = 60, .run = function                                               \
     }
 static const char same_text[] = "the same text as Echo";
 static const char an_error[] = "a grpc-status other than 0";
 
 static const struct zrpc_case cases[] = {
-    CASE("echo", echoes, "Ping echoes its text byte for byte, also none and any Unicode", same_text, ZRPC_MUST,
-         "ZR-MSG-006", "ZR-MSG-001"),
+    CASE("echo", echoes, "Ping echoes its text byte for byte, also none and any Unicode", same_text,
+         ZRPC_MUST, "ZR-MSG-006", "ZR-MSG-001"),
     CASE("echo-of-1-mib", echo_of_1_mib, "Ping echoes a text of 1 MiB", same_text, ZRPC_MUST, "ZR-MSG-006"),
-    CASE("echo-of-zero", zero_in_text, "Ping echoes a text with U+0000 in it, or refuses it, and never cuts it",
+    CASE("echo-of-zero", zero_in_text,
+         "Ping echoes a text with U+0000 in it, or refuses it, and never cuts it",
          "the same text as Echo, or a grpc-status other than 0", ZRPC_MUST, "ZR-MSG-006"),
-    CASE("unknown-fields", unknown_fields, "Fields with unknown numbers are ignored, of every wire type", same_text,
-         ZRPC_MUST, "ZR-MSG-003"),
-    CASE("defaults", defaults, "A message without fields has them at their defaults", "an empty Echo", ZRPC_MUST,
-         "ZR-MSG-004"),
-    CASE("last-one-counts", last_one_counts, "Of a field that is there twice the last one counts", "the last text",
-         ZRPC_MUST, "ZR-MSG-001"),
-    CASE("not-utf8", not_utf8, "Strings that are not UTF-8 do not decode", an_error, ZRPC_SHOULD, "ZR-MSG-029"),
+    CASE("unknown-fields", unknown_fields, "Fields with unknown numbers are ignored, of every wire type",
+         same_text, ZRPC_MUST, "ZR-MSG-003"),
+    CASE("defaults", defaults, "A message without fields has them at their defaults", "an empty Echo",
+         ZRPC_MUST, "ZR-MSG-004"),
+    CASE("last-one-counts", last_one_counts, "Of a field that is there twice the last one counts",
+         "the last text", ZRPC_MUST, "ZR-MSG-001"),
+    CASE("not-utf8", not_utf8, "Strings that are not UTF-8 do not decode", an_error, ZRPC_SHOULD,
+         "ZR-MSG-029"),
     CASE("list", listing, "ListFilesystems has each filesystem that is served, once, and no other",
          "the profile's filesystems, each once", ZRPC_MUST, "ZR-MSG-007", "ZR-MSG-027"),
     CASE("received-is-listed", received_is_listed,
@@ -611,29 +628,33 @@ static const struct zrpc_case cases[] = {
          "IsPlaceholder true of the parent, false of the child", ZRPC_MUST, "ZR-MSG-008"),
     CASE("versions", versions, "Versions come in order of CreateTXG, bare names, complete",
          "snapshots and bookmarks in order", ZRPC_MUST, "ZR-MSG-009", "ZR-MSG-010", "ZR-MSG-011"),
-    CASE("wide-numbers", wide_numbers, "Guids keep all their 64 bits", "a Guid above 2^63", ZRPC_MUST, "ZR-MSG-002"),
+    CASE("wide-numbers", wide_numbers, "Guids keep all their 64 bits", "a Guid above 2^63", ZRPC_MUST,
+         "ZR-MSG-002"),
     CASE("unknown-filesystem", unknown_filesystem, "Requests for a filesystem that does not exist are errors",
          an_error, ZRPC_MUST, "ZR-MSG-030"),
-    CASE("hidden-filesystem", hidden_filesystem, "Requests for a filesystem that is not served are errors", an_error,
-         ZRPC_MUST, "ZR-MSG-027", "ZR-MSG-026"),
+    CASE("hidden-filesystem", hidden_filesystem, "Requests for a filesystem that is not served are errors",
+         an_error, ZRPC_MUST, "ZR-MSG-027", "ZR-MSG-026"),
     CASE("odd-paths", odd_paths, "Paths that are none lead nowhere", an_error, ZRPC_MUST, "ZR-MSG-026"),
     CASE("destroy", destroying, "Each snapshot has its result, in order, and those that can be are destroyed",
-         "an empty Error for the one that was there, a text for the others", ZRPC_MUST, "ZR-MSG-018", "ZR-MSG-019"),
-    CASE("destroy-bookmark", destroying_bookmarks, "A bookmark in the list fails the call, and nothing is destroyed",
-         an_error, ZRPC_MUST, "ZR-MSG-020"),
-    CASE("destroy-nothing", destroying_nothing, "An empty list has no results", "no result", ZRPC_MUST, "ZR-MSG-018"),
+         "an empty Error for the one that was there, a text for the others", ZRPC_MUST, "ZR-MSG-018",
+         "ZR-MSG-019"),
+    CASE("destroy-bookmark", destroying_bookmarks,
+         "A bookmark in the list fails the call, and nothing is destroyed", an_error, ZRPC_MUST,
+         "ZR-MSG-020"),
+    CASE("destroy-nothing", destroying_nothing, "An empty list has no results", "no result", ZRPC_MUST,
+         "ZR-MSG-018"),
     CASE("unknown-type", unknown_type, "A version of unknown type is an error of that request at most",
          "any answer that destroys nothing; the connection lives on", ZRPC_MUST, "ZR-MSG-005"),
     CASE("no-cursor", no_cursor, "Where there is no cursor, get answers Notexist", "Notexist true", ZRPC_MUST,
          "ZR-MSG-021"),
-    CASE("cursor", cursor_moves, "Set moves the cursor and answers its Guid, and so does get", "the snapshot's Guid",
-         ZRPC_MUST, "ZR-MSG-022", "ZR-MSG-021"),
+    CASE("cursor", cursor_moves, "Set moves the cursor and answers its Guid, and so does get",
+         "the snapshot's Guid", ZRPC_MUST, "ZR-MSG-022", "ZR-MSG-021"),
     CASE("cursor-never-back", cursor_never_back, "The cursor is not set to an older snapshot",
          "a grpc-status other than 0, and the cursor where it was", ZRPC_MUST, "ZR-MSG-024"),
     CASE("cursor-to-nowhere", cursor_to_nowhere, "The cursor is not set to a snapshot that is not there",
          "a grpc-status other than 0, and the cursor where it was", ZRPC_MUST, "ZR-MSG-022"),
-    CASE("cursor-without-op", cursor_without_op, "ReplicationCursor with neither get nor set is an error", an_error,
-         ZRPC_MUST, "ZR-MSG-023"),
+    CASE("cursor-without-op", cursor_without_op, "ReplicationCursor with neither get nor set is an error",
+         an_error, ZRPC_MUST, "ZR-MSG-023"),
 };
 
 const struct zrpc_area zrpc_area_replication = {

@@ -63,12 +63,14 @@ static void relay_frame(struct zrpc_relay *r, bool up, zrpc_control_frame f, str
     zrpc_buf_dispose(&frame);
 }
 
-void zrpc_control_up(struct zrpc_relay *r, uint8_t type, uint8_t flags, uint32_t stream, struct zrpc_view payload)
+void zrpc_control_up(struct zrpc_relay *r, uint8_t type, uint8_t flags, uint32_t stream,
+                     struct zrpc_view payload)
 {
     relay_frame(r, true, (zrpc_control_frame){.type = type, .flags = flags, .stream = stream}, payload);
 }
 
-void zrpc_control_down(struct zrpc_relay *r, uint8_t type, uint8_t flags, uint32_t stream, struct zrpc_view payload)
+void zrpc_control_down(struct zrpc_relay *r, uint8_t type, uint8_t flags, uint32_t stream,
+                       struct zrpc_view payload)
 {
     relay_frame(r, false, (zrpc_control_frame){.type = type, .flags = flags, .stream = stream}, payload);
 }
@@ -107,8 +109,10 @@ static void add(struct zrpc_control_list *list, const nghttp2_nv *nv)
 {
     if (list->n == ZRPC_CONTROL_LIST_MAX)
         return;
-    snprintf(list->at[list->n].name, sizeof list->at[0].name, "%.*s", (int)nv->namelen, (const char *)nv->name);
-    snprintf(list->at[list->n].value, sizeof list->at[0].value, "%.*s", (int)nv->valuelen, (const char *)nv->value);
+    snprintf(list->at[list->n].name, sizeof list->at[0].name, "%.*s", (int)nv->namelen,
+             (const char *)nv->name);
+    snprintf(list->at[list->n].value, sizeof list->at[0].value, "%.*s", (int)nv->valuelen,
+             (const char *)nv->value);
     list->n++;
 }
 
@@ -133,7 +137,8 @@ static bool inflate(nghttp2_hd_inflater *inflater, struct zrpc_view in, struct z
     }
 }
 
-static void relay_list(struct zrpc_relay *r, bool up, zrpc_control_frame frame, const struct zrpc_control_list *list)
+static void relay_list(struct zrpc_relay *r, bool up, zrpc_control_frame frame,
+                       const struct zrpc_control_list *list)
 {
     struct zrpc_h2_nv nva[ZRPC_CONTROL_LIST_MAX + 1] = {0};
     struct zrpc_buf block = {0};
@@ -172,7 +177,8 @@ static const ProtobufCMethodDescriptor *method_of(struct zrpc_control_relay *c, 
 static bool take_headers(struct zrpc_relay *r, bool up, zrpc_control_frame frame, struct zrpc_view payload)
 {
     const struct zrpc_control_hooks *hooks = r->mutant->control;
-    bool (*hook)(struct zrpc_relay *, uint32_t, struct zrpc_control_list *) = up ? hooks->request : hooks->answer;
+    bool (*hook)(struct zrpc_relay *, uint32_t, struct zrpc_control_list *) =
+        up ? hooks->request : hooks->answer;
     struct zrpc_control_relay *c = r->control;
     struct zrpc_control_list *list = calloc(1, sizeof *list);
     bool dealt = false;

@@ -1,5 +1,6 @@
 /*
- * Relaying a control connection frame by frame, for mutants: what a hook does not deal with passes as it came.
+ * Relaying a control connection frame by frame, for mutants: what a hook does not deal with passes as it
+ * came.
  */
 #ifndef ZRPC_CONFORMANCE_MUTANT_CONTROL_H
 #define ZRPC_CONFORMANCE_MUTANT_CONTROL_H
@@ -38,8 +39,10 @@ void zrpc_control_relay_free(struct zrpc_control_relay *c);
 void zrpc_control_relay_take(struct zrpc_relay *r, bool up, struct zrpc_view bytes);
 
 /* For hooks: a frame to the server, to the client. */
-void zrpc_control_up(struct zrpc_relay *r, uint8_t type, uint8_t flags, uint32_t stream, struct zrpc_view payload);
-void zrpc_control_down(struct zrpc_relay *r, uint8_t type, uint8_t flags, uint32_t stream, struct zrpc_view payload);
+void zrpc_control_up(struct zrpc_relay *r, uint8_t type, uint8_t flags, uint32_t stream,
+                     struct zrpc_view payload);
+void zrpc_control_down(struct zrpc_relay *r, uint8_t type, uint8_t flags, uint32_t stream,
+                       struct zrpc_view payload);
 /* GOAWAY with that code, and then the end. */
 void zrpc_control_end(struct zrpc_relay *r, uint32_t code);
 /* The value of that name, or NULL. */

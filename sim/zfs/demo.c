@@ -80,6 +80,8 @@ const char zrpc_sim_demo_pool[] =
     "      - {name: \"2\", written: 2, guid: 0x1a02, createtxg: 112, creation: 2020-09-02T00:00:00Z}\n"
     "      - {name: \"3\", written: 3, guid: 0x1a03, createtxg: 113, creation: 2020-09-03T00:00:00Z}\n"
     "      - {name: \"4\", written: 4, guid: 0x1a04, createtxg: 114, creation: 2020-09-04T00:00:00Z}\n"
+    "  # A listing of more than 65535 bytes.\n"
+    "  demo/many: {series: 3000}\n"
     "  # Faults. Each holds for its path here, where a sender serves it, and for every path that ends in it, "
     "so\n"
     "  # also for demo/backup/CLIENT/demo/fault/..., where a receiver puts it.\n"

@@ -1,5 +1,6 @@
 #include "sim/zfs/pool_yaml.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static void read_creation(struct zrpc_yaml *y, const char *key, yaml_node_t *node, void *out)
@@ -75,6 +76,7 @@ struct serve_keys {
 
 struct filesystem_keys {
     bool placeholder;
+    uint64_t series;
     yaml_node_t *snapshots, *bookmarks, *fault;
 };
 
@@ -113,6 +115,7 @@ static const struct zrpc_yaml_key serve_table[] = {
 
 static const struct zrpc_yaml_key filesystem_table[] = {
     KEY("placeholder", zrpc_yaml_bool, filesystem_keys, placeholder),
+    KEY("series", zrpc_yaml_u64, filesystem_keys, series),
     KEY("snapshots", zrpc_yaml_node, filesystem_keys, snapshots),
     KEY("bookmarks", zrpc_yaml_node, filesystem_keys, bookmarks),
     KEY("fault", zrpc_yaml_node, filesystem_keys, fault),
@@ -174,6 +177,19 @@ static void add_snapshot(struct zrpc_sim_file *f, const char *fs, yaml_node_t *n
     }
     memcpy(k.v.name, k.name, strlen(k.name) + 1);
     note(f, node, k.name, zrpc_sim_pool_add_snapshot(f->pool, fs, &k.v, k.written, &err), &err);
+}
+
+static void add_series(struct zrpc_sim_file *f, const char *fs, const yaml_node_t *node, uint64_t n)
+{
+    unsigned before = f->yaml.n_problems;
+    struct zrpc_error err;
+
+    for (uint64_t i = 1; i <= n && f->yaml.n_problems == before; i++) {
+        struct zrpc_zfs_version v = {0};
+
+        snprintf(v.name, sizeof v.name, "%06llu", (unsigned long long)i);
+        note(f, node, "series", zrpc_sim_pool_add_snapshot(f->pool, fs, &v, 0, &err), &err);
+    }
 }
 
 /* The bookmark of a snapshot that is there takes its numbers over; of one that is gone, the file gives them.
@@ -261,6 +277,7 @@ static void add_filesystem(struct zrpc_sim_file *f, const char *fs, yaml_node_t 
     note(f, node, fs, rc, &err);
     if (rc != 0)
         return;
+    add_series(f, fs, node, k.series);
     if (zrpc_yaml_is_sequence(&f->yaml, "snapshots", k.snapshots))
         for (size_t i = 0; zrpc_yaml_item(&f->yaml, k.snapshots, i, &item); i++)
             add_snapshot(f, fs, item);

@@ -118,7 +118,7 @@ static void mistakes_in_a_file(void)
     CHECK_STR(err.text,
               "p.yml:2: seed: expected a number from 0 to 2^64-1, found \"x\"\n"
               "p.yml:4: t/a/b: cannot create 't/a/b': parent does not exist\n"
-              "p.yml:5: size: unknown key, expected one of placeholder, snapshots, bookmarks, fault");
+              "p.yml:5: size: unknown key, expected one of placeholder, series, snapshots, bookmarks, fault");
 }
 
 static void the_demo_pool_is_as_it_is_known(void)
