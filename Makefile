@@ -38,7 +38,7 @@ LIB_OBJ  := $(GEN_C:$(BUILD)/gen/%.c=$(BUILD)/obj/gen/%.o) \
 CLI_OBJ  := $(call objects,impl/cli/*.c)
 SIM_OBJ  := $(call objects,sim/*/*.c)
 CONF_OBJ := $(call objects,conformance/*.c conformance/cases/*.c conformance/mutants/*.c)
-EVAL_OBJ := $(call objects,wireevaluator/*.c)
+EVAL_OBJ := $(call objects,wireevaluator/*.c wireevaluator/cases/*.c wireevaluator/defects/*.c)
 TESTING  := $(BUILD)/libzrpc-testing.a
 LIB_A    := $(BUILD)/libzrpc.a
 LIB_SO   := $(BUILD)/libzrpc.so.$(VERSION)

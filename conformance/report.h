@@ -39,8 +39,6 @@ void zrpc_report_add_trace(struct zrpc_buf *out, const struct zrpc_run *run, con
 /* At most `max` events, those before the verdict. */
 void zrpc_report_add_last_events(struct zrpc_buf *out, const struct zrpc_run *run, size_t max,
                                  const char *indent);
-/* A sequence diagram of the run. */
-void zrpc_report_add_svg(struct zrpc_buf *out, const struct zrpc_run *run);
 /* "FLAKY (2 of 5)", "SKIP". */
 void zrpc_report_add_verdict(struct zrpc_buf *out, const struct zrpc_result *result);
 double zrpc_report_seconds(const struct zrpc_result *result);

@@ -149,7 +149,7 @@ static void add_case(struct zrpc_buf *out, const struct zrpc_result *result)
     add_requirements(out, tc);
     zrpc_text_add(out, "</dl>\n");
     if (result->run != NULL) {
-        zrpc_report_add_svg(out, result->run);
+        zrpc_trace_add_svg(out, &result->run->trace, "suite", "target");
         zrpc_buf_clear(&text);
         zrpc_report_add_trace(&text, result->run, "");
         add_escaped(out, "\n<details><summary>the whole trace</summary><pre>", zrpc_text_str(&text),

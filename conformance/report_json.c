@@ -22,16 +22,9 @@ static json_t *text_or_null(const char *text)
 
 static json_t *event_json(const struct zrpc_trace_event *ev)
 {
-    static const char *const kinds[] = {
-        [ZRPC_TRACE_SENT] = "sent",
-        [ZRPC_TRACE_RECEIVED] = "received",
-        [ZRPC_TRACE_WIRE] = "wire",
-        [ZRPC_TRACE_STEP] = "step",
-    };
-
     return json_pack("{s:f, s:i, s:s, s:I, s:I, s:o, s:o}", "at", (double)ev->at / ZRPC_SECOND, "connection",
-                     (int)ev->conn, "kind", kinds[ev->kind], "count", (json_int_t)ev->count, "bytes",
-                     (json_int_t)ev->bytes, "what", text_or_null(ev->text), "detail",
+                     (int)ev->conn, "kind", zrpc_trace_kind_name(ev->kind), "count", (json_int_t)ev->count,
+                     "bytes", (json_int_t)ev->bytes, "what", text_or_null(ev->text), "detail",
                      text_or_null(ev->detail));
 }
 

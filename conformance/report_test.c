@@ -203,7 +203,7 @@ static void long_traces_make_bounded_diagrams(void)
     for (int i = 0; i < 5000; i++)
         zrpc_run_step(&run, "step %d", i);
     zrpc_run_finish(&run);
-    zrpc_report_add_svg(&out, &run);
+    zrpc_trace_add_svg(&out, &run.trace, "suite", "target");
     for (at = zrpc_text_str(&out); (at = strstr(at, "class=\"step\"")) != NULL; at++)
         rows++;
     CHECK_INT(rows, 48);

@@ -39,15 +39,18 @@ static struct zrpc_trace_event *slot(const struct zrpc_trace *t, size_t i)
     return &t->events[i < ZRPC_TRACE_HEAD ? i : ZRPC_TRACE_HEAD + (i - ZRPC_TRACE_HEAD) % ZRPC_TRACE_TAIL];
 }
 
-/* The last event of the connection, if *ev can be folded into it. */
+/* The last event of the connection, if *ev can be folded into it. Events of no connection are folded past
+ * others, but not past a step. */
 static struct zrpc_trace_event *foldable(struct zrpc_trace *t, const struct zrpc_trace_event *ev)
 {
     struct zrpc_trace_event *last;
 
     for (size_t back = 1; ev->fold != 0 && back <= t->n && back <= FOLD_WITHIN; back++) {
         last = slot(t, t->n - back);
-        if (last->conn == ev->conn || last->kind == ZRPC_TRACE_STEP)
-            return last->fold == ev->fold && last->kind == ev->kind ? last : NULL;
+        if (last->conn == ev->conn && last->fold == ev->fold && last->kind == ev->kind)
+            return last;
+        if ((last->conn == ev->conn && ev->conn != 0) || last->kind == ZRPC_TRACE_STEP)
+            return NULL;
     }
     return NULL;
 }
@@ -118,6 +121,18 @@ const char *zrpc_trace_arrow(enum zrpc_trace_kind kind)
     };
 
     return arrows[kind];
+}
+
+const char *zrpc_trace_kind_name(enum zrpc_trace_kind kind)
+{
+    static const char *const kinds[] = {
+        [ZRPC_TRACE_SENT] = "sent",
+        [ZRPC_TRACE_RECEIVED] = "received",
+        [ZRPC_TRACE_WIRE] = "wire",
+        [ZRPC_TRACE_STEP] = "step",
+    };
+
+    return kinds[kind];
 }
 
 void zrpc_trace_add_summary(struct zrpc_buf *text, const struct zrpc_trace_event *ev)

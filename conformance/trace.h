@@ -28,7 +28,7 @@ struct zrpc_trace_event {
     zrpc_time until;    /* of the last one folded into it */
     uint64_t count;     /* how many were folded */
     uint64_t bytes;     /* all of them together: payload of a frame, else the bytes themselves */
-    uint32_t fold;      /* 0, or what makes events alike */
+    uint32_t fold;      /* 0, or what makes events alike; conn 0: also past others, steps apart */
     const char *text;   /* "zfs stream (5)" */
     const char *detail; /* payload or meaning; NULL if there is none */
 };
@@ -59,5 +59,10 @@ void zrpc_trace_add_summary(struct zrpc_buf *text, const struct zrpc_trace_event
 void zrpc_trace_add_line(struct zrpc_buf *text, const struct zrpc_trace_event *ev);
 /* What stands for kind in a line: "-->", "<--", "***", "===". */
 const char *zrpc_trace_arrow(enum zrpc_trace_kind kind);
+/* "sent", "received", "wire", "step". */
+const char *zrpc_trace_kind_name(enum zrpc_trace_kind kind);
+/* A sequence diagram between two lifelines, as SVG; what is SENT goes to the right. */
+void zrpc_trace_add_svg(struct zrpc_buf *out, const struct zrpc_trace *trace, const char *left,
+                        const char *right);
 
 #endif

@@ -68,6 +68,22 @@ static void alike_events_fold(void)
     teardown(&f);
 }
 
+static void events_of_no_connection_fold_past_others(void)
+{
+    struct fixture f;
+
+    setup(&f);
+    add(&f, 1 * ZRPC_SECOND, 0, 5, "to");
+    add(&f, 2 * ZRPC_SECOND, 0, 6, "fro");
+    add(&f, 3 * ZRPC_SECOND, 0, 5, "to");
+    zrpc_trace_step(&f.trace, 4 * ZRPC_SECOND, "a step");
+    add(&f, 5 * ZRPC_SECOND, 0, 5, "to");
+    CHECK_INT(zrpc_trace_kept(&f.trace), 4);
+    CHECK_STR(line(&f, 0), "    --> 2 × to, 20 bytes in all, until 3.000");
+    CHECK_STR(line(&f, 3), "    --> to, 10 bytes");
+    teardown(&f);
+}
+
 static void the_middle_is_dropped(void)
 {
     struct fixture f;
@@ -208,6 +224,7 @@ static void long_streams_stay_small(void)
 
 static const struct zrpc_test tests[] = {
     {"alike events of a connection fold", alike_events_fold},
+    {"events of no connection fold past others", events_of_no_connection_fold_past_others},
     {"the middle of a long trace is dropped", the_middle_is_dropped},
     {"a ping is explained", a_ping_is_explained},
     {"any pieces give the same events", any_pieces_give_the_same},

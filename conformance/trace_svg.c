@@ -1,8 +1,9 @@
-#include "conformance/report.h"
+#include <stdio.h>
+
+#include "conformance/trace.h"
 
 /*
- * The diagram: the suite's lifeline on the left, the target's on the right, one row per event, times at the
- * edge.
+ * Two lifelines, one row per event, times at the edge.
  */
 #define WIDTH    720
 #define LEFT     120 /* lifelines */
@@ -44,7 +45,8 @@ static void add_arrow(struct zrpc_buf *out, const struct zrpc_trace_event *ev, i
     const char *class = sent ? "sent" : "received";
     struct zrpc_buf text = {0};
 
-    zrpc_text_add(&text, "#%u  ", ev->conn);
+    if (ev->conn > 0)
+        zrpc_text_add(&text, "#%u  ", ev->conn);
     zrpc_trace_add_summary(&text, ev);
     if (ev->detail != NULL)
         zrpc_text_add(&text, "  %s", ev->detail);
@@ -80,9 +82,10 @@ static void add_row(struct zrpc_buf *out, const struct zrpc_trace_event *ev, int
         add_band(out, ev, y);
 }
 
-void zrpc_report_add_svg(struct zrpc_buf *out, const struct zrpc_run *run)
+void zrpc_trace_add_svg(struct zrpc_buf *out, const struct zrpc_trace *trace, const char *left,
+                        const char *right)
 {
-    size_t kept = zrpc_trace_kept(&run->trace), rows = shown_rows(kept);
+    size_t kept = zrpc_trace_kept(trace), rows = shown_rows(kept);
     int height = TOP + (int)rows * ROW + 10, y;
 
     zrpc_text_add(out, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"sequence diagram\">", WIDTH,
@@ -91,13 +94,13 @@ void zrpc_report_add_svg(struct zrpc_buf *out, const struct zrpc_run *run)
         int x = side == 0 ? LEFT : RIGHT;
 
         zrpc_text_add(out, "<line x1=\"%d\" y1=\"30\" x2=\"%d\" y2=\"%d\" class=\"life\"/>", x, x, height);
-        add_label(out, x, 20, "who", side == 0 ? "suite" : "target", 20);
+        add_label(out, x, 20, "who", side == 0 ? left : right, 20);
     }
     for (size_t i = 0; i < rows; i++) {
         y = TOP + (int)i * ROW + 14;
         if (i > 0 && event_of(i, kept) != event_of(i - 1, kept) + 1)
             add_label(out, (LEFT + RIGHT) / 2, y - ROW / 2 - 3, "gap", "⋮", 8);
-        add_row(out, zrpc_trace_get(&run->trace, event_of(i, kept)), y);
+        add_row(out, zrpc_trace_get(trace, event_of(i, kept)), y);
     }
     zrpc_text_add(out, "</svg>");
 }
