@@ -253,6 +253,8 @@ static void read_serve(struct zrpc_yaml *y, const char *key, yaml_node_t *node, 
     read_section(y, key, node, serve_types, s, &s->files);
 }
 
+static const char default_sockdir[] = ZRPC_STDINSERVER_SOCKDIR_DEFAULT;
+
 static const struct zrpc_yaml_key stdinserver_keys[] = {{"sockdir", zrpc_yaml_string, 0, .required = false},
                                                         END};
 
@@ -296,7 +298,7 @@ static struct zrpc_config *config_new(const char *file)
     if (c == NULL)
         return NULL;
     c->file = strdup(file);
-    c->sockdir = ZRPC_STDINSERVER_SOCKDIR_DEFAULT;
+    c->sockdir = default_sockdir;
     c->connect.dial_timeout = ZRPC_DIAL_TIMEOUT_DEFAULT;
     c->serve.handshake_timeout = ZRPC_TLS_HANDSHAKE_TIMEOUT_DEFAULT;
     if (c->file != NULL)
@@ -394,4 +396,10 @@ const char *zrpc_config_serve_type(const struct zrpc_config *c)
 const char *zrpc_config_sockdir(const struct zrpc_config *c)
 {
     return c->sockdir;
+}
+
+void zrpc_config_set_default_sockdir(struct zrpc_config *c, const char *sockdir)
+{
+    if (c->sockdir == default_sockdir)
+        c->sockdir = sockdir;
 }

@@ -57,5 +57,7 @@ const char *zrpc_config_connect_type(const struct zrpc_config *c);
 const char *zrpc_config_serve_type(const struct zrpc_config *c);
 /* global.serve.stdinserver.sockdir, or its default. */
 const char *zrpc_config_sockdir(const struct zrpc_config *c);
+/* Another default, for a file that names none; borrowed. */
+void zrpc_config_set_default_sockdir(struct zrpc_config *c, const char *sockdir);
 
 #endif
