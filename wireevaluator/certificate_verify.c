@@ -1,0 +1,161 @@
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "wireevaluator/certificate.h"
+
+static const char begin_json[] = "<script type=\"application/json\" id=\"certificate\">",
+                  end_json[] = "</script>";
+static const char begin_seal[] = "<!-- sha256 of all before this comment: ";
+
+static int bad(struct zrpc_error *err, const char *what)
+{
+    return zrpc_fail(err, ZRPC_ERR_USAGE, "%s", what);
+}
+
+static int find(struct zrpc_view text, const char *needle, size_t *at)
+{
+    const uint8_t *p = memmem(text.data, text.len, needle, strlen(needle));
+
+    *at = p == NULL ? 0 : (size_t)(p - text.data);
+    return p == NULL ? -1 : 0;
+}
+
+/* The page is whole; *json is what it holds. */
+static int open_page(struct zrpc_view page, struct zrpc_view *json, struct zrpc_error *err)
+{
+    size_t seal, from, to;
+    struct zrpc_view rest;
+    char digest[65];
+
+    if (find(page, begin_seal, &seal) < 0 || find(page, begin_json, &from) < 0)
+        return bad(err, "not a certificate: a page without digest or content");
+    rest = page;
+    zrpc_view_take(&rest, seal + strlen(begin_seal));
+    if (zrpc_eval_digest(zrpc_view(page.data, seal), digest, err) < 0)
+        return err->code;
+    if (rest.len < 64 || memcmp(rest.data, digest, 64) != 0)
+        return bad(err, "altered: the page's digest does not fit");
+    rest = zrpc_view(page.data, seal);
+    zrpc_view_take(&rest, from + strlen(begin_json));
+    if (find(rest, end_json, &to) < 0)
+        return bad(err, "not a certificate: its content has no end");
+    *json = zrpc_view(rest.data, to);
+    return 0;
+}
+
+/* Takes "digest" out and compares. */
+static int check_digest(json_t *root, struct zrpc_eval_verified *out, struct zrpc_error *err)
+{
+    const char *stated = json_string_value(json_object_get(root, "digest"));
+    char *compact, digest[65];
+    int rc;
+
+    if (stated == NULL || strlen(stated) != 64)
+        return bad(err, "not a certificate: it has no digest");
+    memcpy(out->digest, stated, 65);
+    json_object_del(root, "digest");
+    compact = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
+    if (compact == NULL)
+        return zrpc_fail(err, ZRPC_ERR_NOMEM, "the certificate");
+    rc = zrpc_eval_digest(zrpc_view_of(compact), digest, err);
+    free(compact);
+    if (rc == 0 && strcmp(digest, out->digest) != 0)
+        rc = bad(err, "altered: the digest does not fit");
+    return rc;
+}
+
+/* Whether the case spoils the certificate, by its own words; -1 where they do not fit each other. */
+static int spoils(json_t *row)
+{
+    const char *verdict = NULL, *level = NULL, *id = NULL, *title = NULL;
+    json_t *clauses = NULL, *trace = NULL;
+    bool must, bad_verdict, unclear;
+    int stated = 0;
+    json_int_t took;
+
+    if (json_unpack(row, "{s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:I}", "id", &id, "title", &title, "verdict",
+                    &verdict, "level", &level, "spoils", &stated, "clauses", &clauses, "trace", &trace,
+                    "took_us", &took) < 0 ||
+        json_array_size(clauses) == 0 || json_array_size(trace) == 0)
+        return -1;
+    must = strcmp(level, "MUST") == 0;
+    bad_verdict = strcmp(verdict, "FAIL") == 0;
+    unclear = strcmp(verdict, "INCONCLUSIVE") == 0 || strcmp(verdict, "FLAKY") == 0;
+    return stated == (bad_verdict || (unclear && must)) ? stated : -1;
+}
+
+static bool has_all_cases(json_t *cases)
+{
+    const struct zrpc_eval_case *tc;
+
+    for (size_t i = 0; (tc = zrpc_eval_case_at(i, NULL)) != NULL; i++) {
+        const char *id = json_string_value(json_object_get(json_array_get(cases, i), "id"));
+
+        if (id == NULL || strcmp(id, tc->id) != 0)
+            return false;
+    }
+    return true;
+}
+
+static int check_content(json_t *root, struct zrpc_eval_verified *out, struct zrpc_error *err)
+{
+    const char *format, *transport, *version, *date, *kernel, *configuration;
+    int certified, complete, good = 1;
+    json_int_t seed;
+    json_t *cases, *row;
+    size_t i;
+
+    if (json_unpack(root, "{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:I, s:o}", "format", &format,
+                    "transport", &transport, "configuration", &configuration, "version", &version, "kernel",
+                    &kernel, "date", &date, "certified", &certified, "complete", &complete, "seed", &seed,
+                    "cases", &cases) < 0 ||
+        strcmp(format, EVAL_CERTIFICATE_FORMAT) != 0)
+        return bad(err, "not a certificate, or not of this format: " EVAL_CERTIFICATE_FORMAT);
+    json_array_foreach(cases, i, row)
+    {
+        int spoiled = spoils(row);
+
+        if (spoiled < 0)
+            return zrpc_fail(err, ZRPC_ERR_USAGE, "incomplete: case number %zu", i + 1);
+        good = good && !spoiled;
+    }
+    if (certified != (good && complete && json_array_size(cases) > 0))
+        return bad(err, "contradictory: its verdict does not follow from its cases");
+    if (complete && strcmp(version, ZRPC_VERSION) == 0 && !has_all_cases(cases))
+        return bad(err, "incomplete: cases are missing");
+    out->certified = certified;
+    out->complete = complete;
+    out->cases = json_array_size(cases);
+    snprintf(out->transport, sizeof out->transport, "%s", transport);
+    snprintf(out->version, sizeof out->version, "%s", version);
+    snprintf(out->date, sizeof out->date, "%s", date);
+    return 0;
+}
+
+int zrpc_eval_certificate_verify(struct zrpc_view text, struct zrpc_eval_verified *out,
+                                 struct zrpc_error *err)
+{
+    static const char page[] = "<!doctype html>";
+    struct zrpc_view json = text;
+    json_error_t parse;
+    json_t *root;
+    int rc = 0;
+
+    memset(out, 0, sizeof *out);
+    if (text.len >= strlen(page) && memcmp(text.data, page, strlen(page)) == 0)
+        rc = open_page(text, &json, err);
+    if (rc < 0)
+        return rc;
+    root = json_loadb((const char *)json.data, json.len, JSON_REJECT_DUPLICATES, &parse);
+    if (root == NULL)
+        return zrpc_fail(err, ZRPC_ERR_USAGE, "not a certificate: line %d: %s", parse.line, parse.text);
+    if (!json_is_object(root))
+        rc = bad(err, "not a certificate");
+    if (rc == 0)
+        rc = check_digest(root, out, err);
+    if (rc == 0)
+        rc = check_content(root, out, err);
+    json_decref(root);
+    return rc;
+}
