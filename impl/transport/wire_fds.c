@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,10 @@ struct fds_wire {
     int shutdown_event;       /* -1 where both ends are sockets */
     atomic_bool shut_down;
     bool write_closed; /* the writing thread's */
+    /* A socket tells of its reset once: if writing is told, reading finds the end of file. So writing notes
+     * it, with the lock held from the call on. */
+    pthread_mutex_t write_lock;
+    bool lost;
 };
 
 static int fail_io(const struct fds_wire *w, int errnum, const char *what, struct zrpc_error *err)
@@ -75,6 +80,20 @@ static ssize_t end_write(const struct end *end, const struct iovec *iov, int n)
     return rc;
 }
 
+/* What the end of file means. */
+static ssize_t read_end(struct fds_wire *w, struct zrpc_error *err)
+{
+    bool lost;
+
+    /* shutdown() makes one, too, which is not the peer's. */
+    if (atomic_load(&w->shut_down))
+        return fail_closed(w, "read", err);
+    pthread_mutex_lock(&w->write_lock);
+    lost = w->lost;
+    pthread_mutex_unlock(&w->write_lock);
+    return lost ? fail_io(w, ECONNRESET, "read", err) : 0;
+}
+
 static ssize_t fds_readv(struct zrpc_wire *wire, const struct iovec *iov, int n, struct zrpc_error *err)
 {
     struct fds_wire *w = (struct fds_wire *)wire;
@@ -90,10 +109,23 @@ static ssize_t fds_readv(struct zrpc_wire *wire, const struct iovec *iov, int n,
     } while (got < 0 && errno == EINTR);
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return ZRPC_ERR_AGAIN;
-    /* An end of file that shutdown() made is not the peer's. */
-    if (got <= 0 && atomic_load(&w->shut_down))
+    if (got == 0)
+        return read_end(w, err);
+    if (got < 0 && atomic_load(&w->shut_down))
         return fail_closed(w, "read", err);
     return got < 0 ? fail_io(w, errno, "read", err) : got;
+}
+
+static ssize_t write_noting_loss(struct fds_wire *w, const struct iovec *iov, int n)
+{
+    ssize_t put;
+
+    pthread_mutex_lock(&w->write_lock);
+    put = end_write(&w->ends[ZRPC_WRITE], iov, n);
+    if (put < 0 && errno != EPIPE && zrpc_io_code(errno) == ZRPC_ERR_RESET)
+        w->lost = true;
+    pthread_mutex_unlock(&w->write_lock);
+    return put;
 }
 
 static ssize_t fds_writev(struct zrpc_wire *wire, const struct iovec *iov, int n, struct zrpc_error *err)
@@ -107,7 +139,7 @@ static ssize_t fds_writev(struct zrpc_wire *wire, const struct iovec *iov, int n
     do {
         if (w->write_closed || atomic_load(&w->shut_down))
             return fail_closed(w, "write", err);
-        put = end_write(&w->ends[ZRPC_WRITE], iov, n);
+        put = write_noting_loss(w, iov, n);
     } while (put < 0 && errno == EINTR);
     if (put >= 0)
         return put;
@@ -173,6 +205,7 @@ static void fds_close(struct zrpc_wire *wire)
     end_close(&w->ends[ZRPC_WRITE]);
     if (w->shutdown_event >= 0)
         close(w->shutdown_event);
+    pthread_mutex_destroy(&w->write_lock);
     free(w);
 }
 
@@ -235,6 +268,7 @@ int zrpc_wire_from_fds(const char *name, int read_fd, int write_fd, struct zrpc_
     w->ops.name = name;
     w->base.ops = &w->ops;
     w->shutdown_event = -1;
+    pthread_mutex_init(&w->write_lock, NULL);
     ends[ZRPC_READ] = (struct end){.fd = read_fd, .poll_fd = -1, .events = POLLIN};
     ends[ZRPC_WRITE] = (struct end){.fd = write_fd, .poll_fd = -1, .events = POLLOUT};
     rc = prepare_fd(read_fd, name, &ends[ZRPC_READ].socket, err);

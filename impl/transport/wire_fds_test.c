@@ -247,6 +247,26 @@ static void scarcity(void)
     close(pipes[1]);
 }
 
+/* The system tells of a reset once, to the first call that comes. */
+static void a_reset_that_writing_met(void)
+{
+    char x = 'x';
+    struct iovec iov = {.iov_base = &x, .iov_len = 1};
+    struct zrpc_wire *wire = NULL;
+    struct zrpc_error err;
+    char byte;
+    struct iovec in = {.iov_base = &byte, .iov_len = 1};
+    int fds[2];
+
+    CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    CHECK_OK(zrpc_wire_from_fds("socket", fds[0], fds[0], &wire, &err));
+    CHECK_INT(zrpc_wire_writev(wire, &iov, 1, &err), 1);
+    close(fds[1]);
+    CHECK_CODE(zrpc_wire_writev(wire, &iov, 1, &err), ZRPC_ERR_RESET);
+    CHECK_CODE(zrpc_wire_readv(wire, &in, 1, &err), ZRPC_ERR_RESET);
+    zrpc_wire_close(wire);
+}
+
 static const struct zrpc_test tests[] = {
     {"names and capabilities", names_and_capabilities},
     {"descriptors are prepared", descriptors_are_prepared},
@@ -256,6 +276,7 @@ static const struct zrpc_test tests[] = {
     {"shutdown is not end of file", shutdown_is_not_end_of_file},
     {"SIGPIPE is held and taken back", sigpipe_is_held_and_taken_back},
     {"scarcity", scarcity},
+    {"a reset that writing was told of is no end of file", a_reset_that_writing_met},
     {NULL, NULL},
 };
 
