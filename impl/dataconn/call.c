@@ -73,7 +73,7 @@ int zrpc_dataconn_ping(struct zrpc_wire *wire, const struct zrpc_dataconn_option
             rc = zrpc_fail(err, ZRPC_ERR_NOMEM, "no memory for the echo");
         protobuf_c_message_free_unpacked(response, NULL);
     }
-    zrpc_pump_shutdown(&r.pump);
+    zrpc_pump_end(&r.pump, rc);
     request_dispose(&r);
     return rc;
 }
@@ -107,7 +107,7 @@ int zrpc_dataconn_send(struct zrpc_wire *wire, const struct zrpc_dataconn_option
         rc = await_response(&r, (ProtobufCMessage **)res, err);
     if (rc == 0 && r.machine.phase == ZRPC_PHASE_STREAM_IN)
         rc = receive_stream(&r, open_sink, ctx, *res, err);
-    zrpc_pump_shutdown(&r.pump);
+    zrpc_pump_end(&r.pump, rc);
     request_dispose(&r);
     return rc;
 }
@@ -128,7 +128,7 @@ int zrpc_dataconn_recv(struct zrpc_wire *wire, const struct zrpc_dataconn_option
     } else if (rc == 0 && (r.machine.x.sending != 0 || r.pump.write_error.code != ZRPC_OK)) {
         rc = zrpc_fail(err, ZRPC_ERR_MESSAGE, "the server reports success before the stream was complete");
     }
-    zrpc_pump_shutdown(&r.pump);
+    zrpc_pump_end(&r.pump, rc);
     request_dispose(&r);
     return rc;
 }

@@ -238,12 +238,12 @@ static void an_undecodable_request_is_refused(void)
     zrpc_heartbeatconn_dispose(&frames);
 }
 
-/* One byte more than the limit is refused when it comes, while the peer's frame is far from its end. */
+/* A frame that would bring the message above its limit is refused by its header; what it announces never
+ * comes. */
 static void refuse_above(size_t limit, const char *endpoint)
 {
+    uint32_t type = endpoint == NULL ? ZRPC_DATACONN_REQUEST_HEADER : ZRPC_DATACONN_REQUEST;
     uint8_t header[ZRPC_FRAME_HEADER_LEN], chunk[4096] = {0};
-    struct zrpc_frame huge = {endpoint == NULL ? ZRPC_DATACONN_REQUEST_HEADER : ZRPC_DATACONN_REQUEST,
-                              UINT32_MAX};
     struct zrpc_dataconn_server s;
     struct zrpc_heartbeatconn frames;
     struct zrpc_view in, content;
@@ -255,7 +255,7 @@ static void refuse_above(size_t limit, const char *endpoint)
                                          NULL));
         CHECK_INT(raw_request(&s, &frames, NULL), ZRPC_EXCHANGE_MORE);
     }
-    zrpc_frame_encode(huge, header);
+    zrpc_frame_encode((struct zrpc_frame){type, (uint32_t)limit}, header);
     in = zrpc_view(header, sizeof header);
     CHECK_INT(zrpc_dataconn_server_input(&s, start, &in, &content, NULL), ZRPC_EXCHANGE_MORE);
     for (size_t sent = 0; sent < limit; sent += sizeof chunk) {
@@ -263,7 +263,8 @@ static void refuse_above(size_t limit, const char *endpoint)
         CHECK_INT(zrpc_dataconn_server_input(&s, start, &in, &content, NULL), ZRPC_EXCHANGE_MORE);
     }
     CHECK(s.x.reader.content.cap <= 2 * limit + 64);
-    in = zrpc_view(chunk, 1);
+    zrpc_frame_encode((struct zrpc_frame){type, UINT32_MAX}, header);
+    in = zrpc_view(header, sizeof header);
     CHECK_INT(zrpc_dataconn_server_input(&s, start, &in, &content, NULL), ZRPC_EXCHANGE_PHASE);
     CHECK_INT(s.phase, ZRPC_PHASE_DONE);
     CHECK_CODE(s.refused.code, ZRPC_ERR_TOO_BIG);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "dataconn/pump_io.h"
 
@@ -15,6 +16,7 @@ void zrpc_pump_init(struct zrpc_pump *p, struct zrpc_wire *wire, struct zrpc_exc
         .options = options,
         .wake_fd = -1,
         .cancel_fd = options->cancel_fd,
+        .deadline = options->deadline == 0 ? ZRPC_NEVER : options->deadline,
         .ready = {true, true, true, true},
         .source_fd = -1,
         .sink_fd = -1,
@@ -34,6 +36,8 @@ void zrpc_pump_dispose(struct zrpc_pump *p)
 
 enum { LOOK_EVERY = 16 };
 
+#define FAREWELL_TIMEOUT (1 * ZRPC_SECOND) /* for the end of a connection after a failure */
+
 /* Is the gate worth waiting for, or worth trying? */
 static bool wanted(const struct zrpc_pump *p, enum zrpc_gate gate)
 {
@@ -46,7 +50,8 @@ static bool wanted(const struct zrpc_pump *p, enum zrpc_gate gate)
         return !p->at_eof && (!open || (x->reading && p->in.len == 0 && p->content.len == 0 &&
                                         (!splicing || p->ready[ZRPC_GATE_SINK])));
     case ZRPC_GATE_WRITE:
-        return !zrpc_heartbeatconn_idle(&x->hc) && p->write_error.code == ZRPC_OK;
+        return (!zrpc_heartbeatconn_idle(&x->hc) || x->hc.conn.state == ZRPC_CONN_HALF_CLOSE) &&
+               p->write_error.code == ZRPC_OK;
     case ZRPC_GATE_SOURCE:
         return open && x->sending != 0 && zrpc_heartbeatconn_idle(&x->hc);
     case ZRPC_GATE_SINK:
@@ -68,6 +73,20 @@ static struct pollfd gate_poll(struct zrpc_pump *p, enum zrpc_gate gate)
     default:
         return (struct pollfd){.fd = p->sink_fd, .events = POLLOUT};
     }
+}
+
+void zrpc_pump_count(struct zrpc_pump *p, size_t n)
+{
+    p->moved += n;
+    if (p->options->progress != NULL)
+        p->options->progress(p->options->progress_ctx, p->moved);
+}
+
+bool zrpc_pump_is_pipe(int fd)
+{
+    struct stat st;
+
+    return fd >= 0 && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
 /* Bytes that were read, or a gate that is ready, mean that there is more to do before waiting. */
@@ -98,7 +117,9 @@ static int wait_for_gates(struct zrpc_pump *p, struct zrpc_error *err)
         fds[gate] = gate_poll(p, gate);
         p->ready[gate] = fds[gate].fd < 0;
     }
-    timeout = runnable(p) ? 0 : zrpc_poll_timeout(now, zrpc_heartbeatconn_wakeup(&p->x->hc));
+    timeout = runnable(p)
+                  ? 0
+                  : zrpc_poll_timeout(now, zrpc_earlier(zrpc_heartbeatconn_wakeup(&p->x->hc), p->deadline));
     if (poll(fds, ZRPC_GATES + 2, timeout) < 0 && errno != EINTR)
         return zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "poll");
     for (enum zrpc_gate gate = 0; gate < ZRPC_GATES; gate++)
@@ -106,6 +127,8 @@ static int wait_for_gates(struct zrpc_pump *p, struct zrpc_error *err)
             p->ready[gate] = true;
     if (fds[ZRPC_GATES + 1].revents != 0)
         return zrpc_fail(err, ZRPC_ERR_CANCELLED, "cancelled");
+    if (zrpc_now() >= p->deadline)
+        return zrpc_fail(err, ZRPC_ERR_TIMEOUT, "the request took longer than it may");
     return fds[ZRPC_GATES].revents != 0 ? ZRPC_PUMP_WOKEN : 0;
 }
 
@@ -114,7 +137,7 @@ static int half_close(struct zrpc_pump *p, struct zrpc_error *err)
 {
     struct zrpc_frameconn *conn = &p->x->hc.conn;
 
-    if (conn->state == ZRPC_CONN_HALF_CLOSE) {
+    if (conn->state == ZRPC_CONN_HALF_CLOSE && p->ready[ZRPC_GATE_WRITE]) {
         int rc = zrpc_wire_close_write(p->wire, err);
 
         if (rc == ZRPC_ERR_AGAIN)
@@ -159,15 +182,17 @@ int zrpc_pump_run(struct zrpc_pump *p, struct zrpc_error *err)
     return rc;
 }
 
-void zrpc_pump_shutdown(struct zrpc_pump *p)
+/* A peer that is gone needs no farewell, one that broke the protocol or is told to stop gets a short one. */
+void zrpc_pump_end(struct zrpc_pump *p, int rc)
 {
-    int rc;
-
+    if (zrpc_code_band(rc) == ZRPC_BAND_TIMEOUT || rc == ZRPC_ERR_RESET || p->write_error.code != ZRPC_OK)
+        return;
+    if (rc < 0 && rc != ZRPC_ERR_HANDLER)
+        p->x->hc.conn.shutdown_timeout = zrpc_earlier(p->x->hc.conn.shutdown_timeout, FAREWELL_TIMEOUT);
     p->wake_fd = p->cancel_fd = -1;
+    p->deadline = ZRPC_NEVER;
     p->content = (struct zrpc_view){0};
     zrpc_heartbeatconn_shutdown(&p->x->hc, zrpc_now());
-    if (p->write_error.code != ZRPC_OK)
-        return;
     do
         rc = zrpc_pump_run(p, NULL);
     while (rc >= 0 && rc != ZRPC_PUMP_CLOSED);

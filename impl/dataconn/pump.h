@@ -36,6 +36,7 @@ struct zrpc_pump {
     struct zrpc_sink sink;     /* owned; gets the content of the expected stream */
     int wake_fd;               /* -1: none */
     int cancel_fd;             /* -1: none */
+    zrpc_time deadline;        /* of the whole request; ZRPC_NEVER: none */
 
     bool ready[ZRPC_GATES];
     int source_fd, sink_fd; /* to poll; -1: never has to wait */
@@ -72,7 +73,9 @@ void zrpc_pump_set_sink(struct zrpc_pump *p, struct zrpc_sink *sink);
  * protocol, of the sink (always ZRPC_ERR_SINK), ZRPC_ERR_CANCELLED. A failed source is no failure of the
  * pump: the peer is told, and source_error is set. */
 int zrpc_pump_run(struct zrpc_pump *p, struct zrpc_error *err);
-/* Ends the connection in order (ZR-SHUT-*), within its deadline; output that is queued goes out first. */
-void zrpc_pump_shutdown(struct zrpc_pump *p);
+/* Ends the connection in order (ZR-SHUT-*), after the request ended with `rc`: output that is queued goes out
+ * first, then the peer is waited for, until the shutdown's deadline, and only briefly where the request
+ * failed. */
+void zrpc_pump_end(struct zrpc_pump *p, int rc);
 
 #endif

@@ -11,6 +11,9 @@
 int zrpc_pump_write(struct zrpc_pump *p, struct zrpc_error *err);
 /* 0; ZRPC_PUMP_PHASE; or a failure. */
 int zrpc_pump_read(struct zrpc_pump *p, struct zrpc_error *err);
+/* n stream bytes went through. */
+void zrpc_pump_count(struct zrpc_pump *p, size_t n);
+bool zrpc_pump_is_pipe(int fd);
 /* The next bytes on the wire are content that can go to the sink by splice. */
 bool zrpc_pump_can_splice_in(const struct zrpc_pump *p);
 

@@ -1,33 +1,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "dataconn/pump_io.h"
 
 enum { IN_MAX = 512 * 1024 }; /* pages that no read reaches are never touched */
-
-static bool is_pipe(int fd)
-{
-    struct stat st;
-
-    return fd >= 0 && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
-}
 
 void zrpc_pump_set_sink(struct zrpc_pump *p, struct zrpc_sink *sink)
 {
     p->sink = *sink;
     *sink = (struct zrpc_sink){0};
     p->sink_fd = p->sink.ops->fd == NULL ? -1 : p->sink.ops->fd(p->sink.ctx);
-    p->splice_in = (p->wire->ops->caps & ZRPC_WIRE_SPLICE) != 0 && is_pipe(p->sink_fd);
+    p->splice_in = (p->wire->ops->caps & ZRPC_WIRE_SPLICE) != 0 && zrpc_pump_is_pipe(p->sink_fd);
     p->ready[ZRPC_GATE_SINK] = true;
-}
-
-static void count(struct zrpc_pump *p, size_t n)
-{
-    p->moved += n;
-    if (p->options->progress != NULL)
-        p->options->progress(p->options->progress_ctx, p->moved);
 }
 
 static int deliver(struct zrpc_pump *p, struct zrpc_error *err)
@@ -44,7 +29,7 @@ static int deliver(struct zrpc_pump *p, struct zrpc_error *err)
         return ZRPC_ERR_SINK;
     }
     zrpc_view_take(&p->content, (size_t)n);
-    count(p, (size_t)n);
+    zrpc_pump_count(p, (size_t)n);
     return 0;
 }
 
@@ -64,7 +49,7 @@ static int splice_in(struct zrpc_pump *p, struct zrpc_error *err)
     if (n > 0) {
         zrpc_heartbeatconn_moved(hc, zrpc_now(), (uint32_t)n);
         zrpc_stream_reader_moved(&p->x->reader.stream, (uint32_t)n);
-        count(p, (size_t)n);
+        zrpc_pump_count(p, (size_t)n);
         return 0;
     }
     if (n < 0 && errno == EAGAIN) {

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 
 #include "dataconn/pump_io.h"
 
@@ -12,28 +11,18 @@ enum { CARRY = 2 };
 
 void zrpc_pump_set_source(struct zrpc_pump *p, struct zrpc_source *source)
 {
-    struct stat st;
-
     p->source = *source;
     *source = (struct zrpc_source){0};
     p->source_fd = p->source.ops->fd == NULL ? -1 : p->source.ops->fd(p->source.ctx);
-    p->splice_out = (p->wire->ops->caps & ZRPC_WIRE_SPLICE) != 0 && p->source_fd >= 0 &&
-                    fstat(p->source_fd, &st) == 0 && S_ISFIFO(st.st_mode);
+    p->splice_out = (p->wire->ops->caps & ZRPC_WIRE_SPLICE) != 0 && zrpc_pump_is_pipe(p->source_fd);
     p->ready[ZRPC_GATE_SOURCE] = true;
-}
-
-static void count(struct zrpc_pump *p, size_t n)
-{
-    p->moved += n;
-    if (p->options->progress != NULL)
-        p->options->progress(p->options->progress_ctx, p->moved);
 }
 
 /* A frame of `in_memory` bytes at out_base and `by_splice` more from the source's pipe. */
 static int begin_frame(struct zrpc_pump *p, size_t in_memory, size_t by_splice, struct zrpc_error *err)
 {
     p->body = zrpc_view(p->out_base, in_memory);
-    count(p, in_memory + by_splice);
+    zrpc_pump_count(p, in_memory + by_splice);
     return zrpc_exchange_stream_begin(p->x, zrpc_now(), (uint32_t)(in_memory + by_splice), err);
 }
 

@@ -1,5 +1,7 @@
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -227,9 +229,13 @@ int zrpc_dataconn_serve(struct zrpc_wire *wire, const struct zrpc_dataconn_optio
     await_job(&s);
     zrpc_source_close(&s.source);
     zrpc_sink_close(&s.sink);
-    if (rc == 0 || (zrpc_code_band(rc) != ZRPC_BAND_TIMEOUT && rc != ZRPC_ERR_RESET))
-        zrpc_pump_shutdown(&s.pump);
+    if (rc == 0 && s.machine.refused.code == ZRPC_OK) {
+        char bytes[24];
 
+        snprintf(bytes, sizeof bytes, "%" PRIu64, s.pump.moved);
+        zrpc_log(call->log, ZRPC_LOG_INFO, "served", "method", call->method, "bytes", bytes, NULL);
+    }
+    zrpc_pump_end(&s.pump, rc);
     zrpc_pump_dispose(&s.pump);
     if (s.response != NULL)
         protobuf_c_message_free_unpacked(s.response, NULL);

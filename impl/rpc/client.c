@@ -140,9 +140,12 @@ int zrpc_client_ping_control(struct zrpc_client *c, const struct zrpc_call_optio
     return rc;
 }
 
-static int connect_data(struct zrpc_client *c, struct zrpc_wire **out, struct zrpc_error *err)
+static int connect_data(struct zrpc_client *c, const struct zrpc_dataconn_options *options,
+                        struct zrpc_wire **out, struct zrpc_error *err)
 {
-    return zrpc_connect(c->dialer, ZRPC_DATA, &c->options.connect, ZRPC_NEVER, out, err);
+    zrpc_time deadline = options->deadline == 0 ? ZRPC_NEVER : options->deadline;
+
+    return zrpc_connect(c->dialer, ZRPC_DATA, &c->options.connect, deadline, out, err);
 }
 
 int zrpc_client_ping_wire(struct zrpc_wire *wire, const struct zrpc_dataconn_options *options,
@@ -161,7 +164,7 @@ int zrpc_client_ping_data(struct zrpc_client *c, const struct zrpc_dataconn_opti
                           const char *message, struct zrpc_error *err)
 {
     struct zrpc_wire *wire;
-    int rc = connect_data(c, &wire, err);
+    int rc = connect_data(c, options, &wire, err);
 
     return rc < 0 ? rc : zrpc_client_ping_wire(wire, options, message, err);
 }
@@ -171,7 +174,7 @@ int zrpc_client_send(struct zrpc_client *c, const struct zrpc_dataconn_options *
                      Zrpc__Pb__SendRes **res, struct zrpc_error *err)
 {
     struct zrpc_wire *wire;
-    int rc = connect_data(c, &wire, err);
+    int rc = connect_data(c, options, &wire, err);
 
     *res = NULL;
     return rc < 0 ? rc : zrpc_dataconn_send(wire, options, req, open_sink, ctx, res, err);
@@ -181,7 +184,7 @@ int zrpc_client_receive(struct zrpc_client *c, const struct zrpc_dataconn_option
                         const Zrpc__Pb__ReceiveReq *req, struct zrpc_source *source, struct zrpc_error *err)
 {
     struct zrpc_wire *wire;
-    int rc = connect_data(c, &wire, err);
+    int rc = connect_data(c, options, &wire, err);
 
     if (rc < 0) {
         zrpc_source_close(source);

@@ -5,11 +5,6 @@
 #include "zrpc/transportmux.h"
 #include "zrpc/versionhandshake.h"
 
-static void log_failure(const struct zrpc_log *log, const char *what, int code, const char *text)
-{
-    zrpc_log(log, ZRPC_LOG_WARN, what, "code", zrpc_code_name(code), "err", text, NULL);
-}
-
 /* While it is published, stopping the server ends it. */
 static void publish(struct zrpc_connection *c, struct zrpc_timeoutconn *preamble,
                     struct zrpc_grpc_conn *control)
@@ -91,8 +86,7 @@ struct context {
     struct zrpc_call call;
 };
 
-static int begin_context(struct context *x, struct zrpc_connection *c, const struct zrpc_log *log,
-                         struct zrpc_error *err)
+static void begin_context(struct context *x, struct zrpc_connection *c, const struct zrpc_log *log)
 {
     const struct zrpc_server_options *o = &c->server->options;
 
@@ -104,7 +98,6 @@ static int begin_context(struct context *x, struct zrpc_connection *c, const str
         .deadline = ZRPC_NEVER,
         .log = &x->log,
     };
-    return o->intercept == NULL ? 0 : o->intercept(o->intercept_ctx, &x->call, err);
 }
 
 static int serve_data(struct zrpc_connection *c, struct zrpc_wire *wire, struct zrpc_error *err)
@@ -116,8 +109,11 @@ static int serve_data(struct zrpc_connection *c, struct zrpc_wire *wire, struct 
         .cancel_fd = s->cancel_fd,
         .log = &x.log,
     };
-    int rc = begin_context(&x, c, s->options.log_data, err);
+    int rc = 0;
 
+    begin_context(&x, c, s->options.log_data);
+    if (s->options.intercept != NULL)
+        rc = s->options.intercept(s->options.intercept_ctx, &x.call, err);
     if (rc < 0) {
         zrpc_wire_close(wire);
         return rc;
@@ -138,14 +134,12 @@ static int serve_control(struct zrpc_connection *c, struct zrpc_wire *wire, stru
                    .peer = c->accepted.peer,
                    .log = &x.log},
         .pool = s->control_pool,
+        .intercept = s->options.intercept,
+        .intercept_ctx = s->options.intercept_ctx,
     };
-    int rc = begin_context(&x, c, s->options.log_control, err);
+    int rc;
 
-    if (rc < 0) {
-        zrpc_wire_close(wire);
-        return rc;
-    }
-    options.server.user = x.call.user;
+    begin_context(&x, c, s->options.log_control);
     rc = zrpc_grpc_conn_new(wire, &options, &control, err);
     if (rc < 0)
         return rc;
@@ -189,7 +183,8 @@ void *zrpc_connection_main(void *arg)
     zrpc_log_with(&log, c->server->options.log, "peer", c->accepted.peer);
     rc = serve(c, &log, &err);
     if (rc < 0)
-        log_failure(&log, "connection failed", rc, err.text);
+        zrpc_log(&log, ZRPC_LOG_WARN, "connection failed", "identity", c->accepted.identity, "code",
+                 zrpc_code_name(rc), "err", err.text, NULL);
     zrpc_connection_leave(c);
     free(c);
     return NULL;

@@ -38,15 +38,11 @@ static int new_eventfd(int *fd, struct zrpc_error *err)
     return *fd >= 0 ? 0 : zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "eventfd");
 }
 
-static int new_pool(const struct zrpc_server *s, struct zrpc_workpool **out, struct zrpc_error *err)
-{
-    return zrpc_workpool_new(s->options.handler_threads, s->options.max_connections, out, err);
-}
-
 int zrpc_server_new(const struct zrpc_server_options *options, struct zrpc_server **out,
                     struct zrpc_error *err)
 {
     struct zrpc_server *s = calloc(1, sizeof *s);
+    unsigned connections;
     int rc;
 
     if (s == NULL)
@@ -58,18 +54,22 @@ int zrpc_server_new(const struct zrpc_server_options *options, struct zrpc_serve
         s->options.max_connections = ZRPC_SERVER_CONNECTIONS_DEFAULT;
     if (s->options.handler_threads == 0)
         s->options.handler_threads = HANDLER_THREADS;
+    connections = s->options.max_connections;
     pthread_mutex_init(&s->lock, NULL);
     rc = new_eventfd(&s->stop_fd, err);
     if (rc == 0)
         rc = new_eventfd(&s->cancel_fd, err);
     if (rc == 0)
         rc = new_eventfd(&s->ended_fd, err);
+    /* A data connection has at most one job at a time, and may hold its thread for as long as it waits for a
+     * turn: a thread for each is what keeps them from delaying each other. Threads come with need and go with
+     * idleness. */
     if (rc == 0)
-        rc = new_pool(s, &s->data_pools.handlers, err);
+        rc = zrpc_workpool_new(connections, connections, &s->data_pools.handlers, err);
     if (rc == 0)
-        rc = new_pool(s, &s->data_pools.finishers, err);
+        rc = zrpc_workpool_new(connections, connections, &s->data_pools.finishers, err);
     if (rc == 0)
-        rc = new_pool(s, &s->control_pool, err);
+        rc = zrpc_workpool_new(s->options.handler_threads, connections, &s->control_pool, err);
     if (rc < 0) {
         zrpc_server_close(s);
         return rc;

@@ -68,7 +68,7 @@ static int connect_data(struct wait *w, struct zrpc_wire **out, struct zrpc_erro
 
 static int ping_data(struct wait *w, struct zrpc_error *err)
 {
-    const struct zrpc_dataconn_options options = {.cancel_fd = w->give_up_fd};
+    const struct zrpc_dataconn_options options = {.cancel_fd = w->give_up_fd, .deadline = w->deadline};
     struct zrpc_wire *wire;
     int rc = connect_data(w, &wire, err);
 

@@ -131,13 +131,15 @@ void zrpc_message_reader_dispose(struct zrpc_message_reader *r)
 int zrpc_message_reader_event(struct zrpc_message_reader *r, const struct zrpc_frame_event *ev,
                               struct zrpc_error *err)
 {
+    uint64_t announced = r->stream.received + (ev->kind == ZRPC_FRAME_BEGIN ? ev->frame.length : 0);
     int rc = zrpc_stream_reader_event(&r->stream, ev, err);
 
-    if (rc != ZRPC_STREAM_DATA)
-        return rc;
-    if (r->stream.received > r->limit)
+    /* What a frame announces need not come for the message to be too long. */
+    if (rc >= 0 && ev->frame.type == r->stream.type && announced > r->limit)
         return zrpc_fail(err, ZRPC_ERR_TOO_BIG, "message of type %" PRIu32 " is longer than %zu bytes",
                          r->stream.type, r->limit);
+    if (rc != ZRPC_STREAM_DATA)
+        return rc;
     return zrpc_buf_append(&r->content, ev->payload, err);
 }
 

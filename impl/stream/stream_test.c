@@ -410,7 +410,7 @@ static void message_above_its_limit_is_refused(void)
     struct zrpc_error err;
 
     zrpc_message_reader_init(&m, 1, 8);
-    CHECK_INT(read_message(&m, zrpc_view(wire.base, wire.len - 1), NULL), ZRPC_STREAM_MORE);
+    CHECK_INT(read_message(&m, zrpc_view(wire.base, wire.len - 2), NULL), ZRPC_STREAM_MORE);
     zrpc_message_reader_dispose(&m);
     zrpc_message_reader_init(&m, 1, 8);
     CHECK_CODE(read_message(&m, zrpc_buf_view(&wire), &err), ZRPC_ERR_TOO_BIG);
@@ -424,15 +424,16 @@ static void message_above_its_limit_is_refused(void)
     zrpc_buf_dispose(&wire);
 }
 
-/* The declared length allocates nothing, and a message that stays below it is an error only at its limit. */
+/* The declared length allocates nothing, and is refused before its bytes come. */
 static void message_of_4_gib_allocates_nothing(void)
 {
-    static const uint8_t wire[] = {0, 0, 0, 2, 0xff, 0xff, 0xff, 0xff, 'a', 'b'};
+    static const uint8_t wire[] = {0, 0, 0, 2, 0xff, 0xff, 0xff, 0xff};
     struct zrpc_message_reader m;
 
     zrpc_message_reader_init(&m, 2, 4u << 20);
-    CHECK_INT(read_message(&m, zrpc_view(wire, sizeof wire), NULL), ZRPC_STREAM_MORE);
-    CHECK(m.content.cap < 4096);
+    CHECK_INT(read_message(&m, zrpc_view(wire, 7), NULL), ZRPC_STREAM_MORE);
+    CHECK_CODE(read_message(&m, zrpc_view(wire, 8), NULL), ZRPC_ERR_TOO_BIG);
+    CHECK_INT(m.content.cap, 0);
     zrpc_message_reader_dispose(&m);
 }
 

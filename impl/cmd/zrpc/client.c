@@ -91,7 +91,8 @@ static int make_client(struct client *c, struct zrpc_error *err)
     if (rc == 0)
         rc = zrpc_client_new(c->dialer, &options, &c->rpc, err);
     c->call.deadline = zrpc_deadline(zrpc_now(), c->timeout);
-    c->data = (struct zrpc_dataconn_options){.cancel_fd = -1, .log = &c->log};
+    c->data.deadline = c->call.deadline;
+    c->data.log = &c->log;
     return rc;
 }
 
@@ -105,6 +106,9 @@ int client_begin(struct client *c, const struct cli_command *command, const stru
         cli_print_command(stdout, "zrpc", command, options);
         return EXIT_DONE;
     }
+    for (int i = 1; i < argc && rc == 0; i++)
+        if (!zrpc_utf8_valid(zrpc_view_of(argv[i])))
+            rc = zrpc_fail(&err, ZRPC_ERR_USAGE, "argument %d is not UTF-8: \"%s\"", i, argv[i]);
     if (rc == 0)
         rc = make_client(c, &err);
     if (rc == 0)
@@ -128,7 +132,7 @@ void client_end(struct client *c)
     zrpc_client_close(c->rpc);
     if (c->dialer != NULL)
         c->dialer->ops->close(c->dialer);
-    if (c->data.cancel_fd > 0)
+    if (c->data.cancel_fd >= 0)
         close(c->data.cancel_fd);
 }
 

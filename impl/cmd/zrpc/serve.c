@@ -1,6 +1,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "sim/zfs/sim.h"
 #include "zrpc.h"
@@ -91,6 +92,35 @@ static int listen_as_in(struct serve *s, const char *file, struct zrpc_error *er
     return rc < 0 ? rc : add_listener(s, l, err);
 }
 
+static struct zrpc_server *signalled;
+
+static void on_signal(int signo)
+{
+    (void)signo;
+    zrpc_server_stop(signalled);
+}
+
+static void set_signals(void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler};
+
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+}
+
+/* A connection needs up to four descriptors, with its file or process. */
+static void raise_descriptor_limit(const struct serve *s)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur / 4 < s->max_connections)
+        zrpc_log(&s->log, ZRPC_LOG_WARN, "the limit on open files is too low for --max-connections", NULL);
+}
+
 static int open_server(struct serve *s, struct zrpc_error *err)
 {
     struct zrpc_server_options options;
@@ -103,6 +133,10 @@ static int open_server(struct serve *s, struct zrpc_error *err)
     options.grace = s->grace;
     options.log = &s->log;
     rc = zrpc_server_new(&options, &s->server, err);
+    if (rc == 0) { /* before anybody can know that it listens */
+        signalled = s->server;
+        set_signals(on_signal);
+    }
     for (size_t i = 0; i < s->listen.n && rc == 0; i++)
         rc = listen_on(s, s->listen.items[i], err);
     for (size_t i = 0; i < s->configs.n && rc == 0; i++)
@@ -110,24 +144,6 @@ static int open_server(struct serve *s, struct zrpc_error *err)
     if (fflush(stdout) != 0 && rc == 0)
         rc = zrpc_fail(err, ZRPC_ERR_SYSTEM, "cannot write to standard output");
     return rc;
-}
-
-static struct zrpc_server *signalled;
-
-static void on_signal(int signo)
-{
-    (void)signo;
-    zrpc_server_stop(signalled);
-}
-
-static int serve(struct serve *s, struct zrpc_error *err)
-{
-    struct sigaction action = {.sa_handler = on_signal};
-
-    signalled = s->server;
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
-    return zrpc_server_serve(s->server, err);
 }
 
 static int run(struct serve *s, struct zrpc_error *err)
@@ -146,9 +162,11 @@ static int run(struct serve *s, struct zrpc_error *err)
     if (rc < 0)
         return rc;
     zrpc_log_init_stderr(&s->log, level);
+    raise_descriptor_limit(s);
     rc = open_server(s, err);
     if (rc == 0)
-        rc = serve(s, err);
+        rc = zrpc_server_serve(s->server, err);
+    set_signals(SIG_IGN);
     zrpc_server_close(s->server);
     zrpc_sim_close(&s->sim);
     return rc;
@@ -199,6 +217,10 @@ int command_serve(const struct cli_command *self, int argc, char **argv)
     if (rc == 0 && s.listen.n + s.configs.n == 0)
         rc = zrpc_fail(&err, ZRPC_ERR_USAGE,
                        "--listen is missing: where to listen, such as tcp:127.0.0.1:0 (or --config FILE)");
+    if (rc == 0 && s.listen.n > 0 && s.clients.n == 0)
+        rc = zrpc_fail(&err, ZRPC_ERR_USAGE, "--client is missing: whom to admit, such as 127.0.0.1=laptop");
+    if (rc == 0 && (s.max_connections == 0 || s.max_connections > 1000000))
+        rc = zrpc_fail(&err, ZRPC_ERR_USAGE, "--max-connections must be from 1 to 1000000");
     if (rc == 0)
         rc = run(&s, &err);
     dispose(&s);

@@ -47,7 +47,7 @@ struct client {
         {"dial-timeout", CLI_DURATION, &(client)->dial_timeout, "DURATION",               \
          "for connecting (10s; 0: none), unless the file says"},                          \
         {"timeout", CLI_DURATION, &(client)->timeout, "DURATION",                         \
-         "for a call on the control connection (none)"},                                  \
+         "for the whole command, or each ping of it (none)"},                             \
         {"log-level", CLI_STRING, &(client)->log_level, "LEVEL",                          \
          "log to stderr: error, warn, info or debug"},                                    \
         {"json", CLI_FLAG, &(client)->json, NULL, "print the result as JSON"},            \
@@ -55,9 +55,9 @@ struct client {
         "help", CLI_FLAG, &(client)->help, NULL, "show this"                              \
     }
 
-#define CLIENT_DEFAULTS                                        \
-    {                                                          \
-        .dial_timeout = 10 * ZRPC_SECOND, .log_level = "error" \
+#define CLIENT_DEFAULTS                                                                    \
+    {                                                                                      \
+        .dial_timeout = 10 * ZRPC_SECOND, .log_level = "error", .data = {.cancel_fd = -1 } \
     }
 
 /* Parses the command line, and makes the client. -1: go on; otherwise the exit status. */

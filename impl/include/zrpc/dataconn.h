@@ -166,7 +166,8 @@ int zrpc_dataconn_client_input(struct zrpc_dataconn_client *c, zrpc_time now, st
  */
 struct zrpc_dataconn_options {
     struct zrpc_heartbeat_config heartbeat;
-    int cancel_fd; /* readable: give up with ZRPC_ERR_CANCELLED; -1: none */
+    int cancel_fd;      /* readable: give up with ZRPC_ERR_CANCELLED; -1: none */
+    zrpc_time deadline; /* of the whole request, ZRPC_ERR_TIMEOUT then; 0, ZRPC_NEVER: none */
     /* Optional: stream bytes that went through so far. Called often, from the calling thread. */
     void (*progress)(void *ctx, uint64_t bytes);
     void *progress_ctx;
@@ -189,7 +190,8 @@ int zrpc_dataconn_send(struct zrpc_wire *wire, const struct zrpc_dataconn_option
                        Zrpc__Pb__SendRes **res, struct zrpc_error *err);
 
 /* Takes ownership of *source. A failed source fails the call with ZRPC_ERR_SOURCE after the peer has been
- * told; the remote handler's error has precedence over everything. */
+ * told; the remote handler's error has precedence over the write error that an early refusal causes on our
+ * side. */
 int zrpc_dataconn_recv(struct zrpc_wire *wire, const struct zrpc_dataconn_options *options,
                        const Zrpc__Pb__ReceiveReq *req, struct zrpc_source *source, struct zrpc_error *err);
 

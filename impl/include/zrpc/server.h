@@ -13,8 +13,9 @@
 
 struct zrpc_server_options {
     struct zrpc_handler handler;
-    unsigned max_connections;    /* further ones are closed at once; 0: the default */
-    unsigned handler_threads;    /* handlers running at once, control and data each; 0: 64 */
+    unsigned max_connections; /* further ones are closed at once; 0: the default */
+    unsigned
+        handler_threads; /* control calls handled at once; 0: 64. Data requests: one for each connection */
     zrpc_time handshake_timeout; /* ZR-HS-*; zrpc_server_options_env() has the default */
     zrpc_time label_timeout;     /* ZR-MUX-*; likewise */
     zrpc_time grace;             /* how long requests may go on after stop */

@@ -47,7 +47,7 @@ bool zrpc_stream_reader_in_content(const struct zrpc_stream_reader *r,
 void zrpc_stream_reader_moved(struct zrpc_stream_reader *r, uint32_t n);
 
 /* A message: the same with its content kept; there is MORE until it is DONE, never DATA. Above `limit` bytes:
- * ZRPC_ERR_TOO_BIG, at the first byte too many. */
+ * ZRPC_ERR_TOO_BIG, as soon as a frame announces too much. */
 struct zrpc_message_reader {
     struct zrpc_stream_reader stream;
     struct zrpc_buf content;
