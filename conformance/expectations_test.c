@@ -58,6 +58,17 @@ static void mistakes_name_their_line(void)
     CHECK_CONTAINS(parse_error("xfail frame.noise ok\nxfail frame.nose gone"), "known:2: no case matches");
 }
 
+/* Run from the top of the source tree, as all tests are. */
+static void the_files_here_are_up_to_date(void)
+{
+    struct zrpc_expectations x = {0};
+    struct zrpc_error err;
+
+    CHECK_OK(zrpc_expectations_load(&x, "conformance/expectations/zrepl-0.1.txt", &zrpc_cases, &err));
+    CHECK(x.n > 10);
+    zrpc_expectations_dispose(&x);
+}
+
 static void a_missing_file_is_an_error(void)
 {
     struct zrpc_expectations x = {0};
@@ -86,6 +97,7 @@ static void verdicts_follow_the_level(void)
 static const struct zrpc_test tests[] = {
     {"lines change verdicts", lines_change_verdicts},
     {"mistakes name their line", mistakes_name_their_line},
+    {"the files here are up to date", the_files_here_are_up_to_date},
     {"a missing file is an error", a_missing_file_is_an_error},
     {"verdicts follow the level", verdicts_follow_the_level},
     {NULL, NULL},
