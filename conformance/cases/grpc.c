@@ -284,13 +284,10 @@ static void unknown_method_without_body(struct zrpc_run *run)
 /*
  * Messages
  */
-static const char *const undecodable[] = {"\x0a",
-                                          "\x0a\x05",
-                                          "\x0f\x01",
-                                          "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
-                                          "\x08",
-                                          "\x0a\xff\xff\xff\xff\x0f"
-                                          "a"};
+static const char cut_text[] = {0x0a, '\xff', '\xff', '\xff', '\xff', 0x0f, 'a', 0};
+static const char *const undecodable[] = {
+    "\x0a", "\x0a\x05", "\x0f\x01", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "\x08", cut_text,
+};
 
 static void each_undecodable(struct zrpc_run *run, uint32_t statuses)
 {
