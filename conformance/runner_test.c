@@ -287,11 +287,11 @@ static void start_command(struct outcome *o, const char *mutant, char *command, 
     char self[512];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
 
-    *o = (struct outcome){0};
+    *o = (struct outcome){.target = {.output = -1}};
     CHECK(n > 0);
     self[n < 0 ? 0 : n] = '\0';
     snprintf(command, size, "'%s' --serve %s", self, mutant);
-    zrpc_target_init_command(&o->target, command);
+    zrpc_target_set_command(&o->target, command);
 }
 
 static void a_crash_is_blamed_and_survived(void)
@@ -379,8 +379,8 @@ static void unreachable_targets_are_told_apart(void)
     run_cases(&o, names, 1, NULL);
     CHECK_INT(o.rc, ZRPC_ERR_DIAL);
     finish(&o);
-    o = (struct outcome){0};
-    zrpc_target_init_command(&o.target, "echo nothing to say; exit 3");
+    o = (struct outcome){.target = {.output = -1}};
+    zrpc_target_set_command(&o.target, "echo nothing to say; exit 3");
     run_cases(&o, names, 1, NULL);
     CHECK_INT(o.rc, ZRPC_ERR_DIAL);
     CHECK_CONTAINS(o.err.text, "nothing to say");

@@ -39,9 +39,10 @@ int zrpc_target_init_endpoint(struct zrpc_target *t, const char *endpoint, struc
     return 0;
 }
 
-void zrpc_target_init_command(struct zrpc_target *t, const char *command)
+void zrpc_target_set_command(struct zrpc_target *t, const char *command)
 {
-    *t = (struct zrpc_target){.command = command, .output = -1};
+    t->command = command;
+    t->endpoint_given = t->endpoint[0] != '\0';
 }
 
 _Noreturn static void become(const struct zrpc_target *t)
@@ -66,7 +67,8 @@ static bool find_announcement(struct zrpc_target *t)
     while ((end = strchr(line, '\n')) != NULL) {
         *end = '\0';
         if (strncmp(line, announcement, sizeof announcement - 1) == 0) {
-            snprintf(t->endpoint, sizeof t->endpoint, "%s", line + sizeof announcement - 1);
+            if (!t->endpoint_given)
+                snprintf(t->endpoint, sizeof t->endpoint, "%s", line + sizeof announcement - 1);
             return true;
         }
         line = end + 1;

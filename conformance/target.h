@@ -18,12 +18,15 @@ struct zrpc_target {
     char endpoint[ZRPC_ADDRESS_MAX]; /* "tcp:127.0.0.1:8888" */
     long pid;                        /* 0: not running, or not ours */
     int output;                      /* what it printed; -1 */
+    bool endpoint_given;
     unsigned starts;
 };
 
 /* A target that somebody else runs. ZRPC_ERR_USAGE for an endpoint that no dialer takes. */
 int zrpc_target_init_endpoint(struct zrpc_target *t, const char *endpoint, struct zrpc_error *err);
-void zrpc_target_init_command(struct zrpc_target *t, const char *command);
+/* Has the suite start it; t is all-zero but for output = -1, or has an endpoint, which then counts instead of
+ * the one that the command announces. */
+void zrpc_target_set_command(struct zrpc_target *t, const char *command);
 /* Starts the command and waits for its line; ends an earlier one first. ZRPC_ERR_USAGE with what it printed.
  */
 int zrpc_target_start(struct zrpc_target *t, struct zrpc_error *err);

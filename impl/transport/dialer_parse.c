@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "zrpc/config.h"
+
 static int parse_local(const char *rest, zrpc_time dial_timeout, struct zrpc_dialer **out,
                        struct zrpc_error *err)
 {
@@ -21,12 +23,28 @@ static int parse_local(const char *rest, zrpc_time dial_timeout, struct zrpc_dia
     return rc;
 }
 
+/* The file says how long dialling may take. */
+static int parse_config(const char *rest, zrpc_time dial_timeout, struct zrpc_dialer **out,
+                        struct zrpc_error *err)
+{
+    struct zrpc_config *config;
+    int rc = zrpc_config_load(rest, &config, NULL, err);
+
+    (void)dial_timeout;
+    if (rc < 0)
+        return rc;
+    rc = zrpc_config_dialer(config, out, err);
+    zrpc_config_free(config);
+    return rc;
+}
+
 static const struct endpoint {
     const char *prefix;
     int (*parse)(const char *rest, zrpc_time dial_timeout, struct zrpc_dialer **out, struct zrpc_error *err);
 } endpoints[] = {
     {"tcp:", zrpc_tcp_dialer},
     {"local:", parse_local},
+    {"config:", parse_config},
 };
 
 int zrpc_dialer_parse(const char *endpoint, zrpc_time dial_timeout, struct zrpc_dialer **out,
@@ -39,5 +57,6 @@ int zrpc_dialer_parse(const char *endpoint, zrpc_time dial_timeout, struct zrpc_
             return endpoints[i].parse(endpoint + len, dial_timeout, out, err);
     }
     return zrpc_fail(err, ZRPC_ERR_USAGE,
-                     "endpoint \"%s\": expected tcp:HOST:PORT or local:IDENTITY@LISTENER", endpoint);
+                     "endpoint \"%s\": expected tcp:HOST:PORT, local:IDENTITY@LISTENER or config:FILE",
+                     endpoint);
 }

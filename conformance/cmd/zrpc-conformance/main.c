@@ -134,10 +134,13 @@ static bool wants_colours(const struct zrpc_options *o)
 
 static int init_target(struct zrpc_target *target, const struct zrpc_options *o, struct zrpc_error *err)
 {
-    if (o->exec == NULL)
-        return zrpc_target_init_endpoint(target, o->target, err);
-    zrpc_target_init_command(target, o->exec);
-    return 0;
+    int rc = 0;
+
+    if (o->target != NULL)
+        rc = zrpc_target_init_endpoint(target, o->target, err);
+    if (rc == 0 && o->exec != NULL)
+        zrpc_target_set_command(target, o->exec);
+    return rc;
 }
 
 static int run_cases(const struct zrpc_options *o)

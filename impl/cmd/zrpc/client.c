@@ -1,11 +1,11 @@
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "zrpc.h"
-#include "zrpc/config.h"
 #include "zrpc/transport.h"
 
 int exit_status(int code)
@@ -56,17 +56,12 @@ static int cancel_on_signal(struct zrpc_error *err)
 
 static int make_dialer(struct client *c, struct zrpc_error *err)
 {
-    struct zrpc_config *config;
-    int rc;
+    char endpoint[PATH_MAX + 16];
 
     if (c->connect != NULL)
         return zrpc_dialer_parse(c->connect, c->dial_timeout, &c->dialer, err);
-    rc = zrpc_config_load(c->config, &config, NULL, err);
-    if (rc < 0)
-        return rc;
-    rc = zrpc_config_dialer(config, &c->dialer, err);
-    zrpc_config_free(config);
-    return rc;
+    snprintf(endpoint, sizeof endpoint, "config:%s", c->config);
+    return zrpc_dialer_parse(endpoint, c->dial_timeout, &c->dialer, err);
 }
 
 static int make_client(struct client *c, struct zrpc_error *err)

@@ -45,7 +45,8 @@ int zrpc_local_dialer(const char *listener_name, const char *client_identity, zr
 /* A connected pair of wires inside this process. */
 int zrpc_local_pair(struct zrpc_wire *out[2], struct zrpc_error *err);
 
-/* A "TRANSPORT:REST" endpoint as the tools take it to a dialer: "tcp:HOST:PORT", "local:IDENTITY@LISTENER".
+/* An endpoint as the tools take it to a dialer: "tcp:HOST:PORT", "local:IDENTITY@LISTENER", or "config:FILE",
+ * what the connect section of a file in zrepl's syntax says (zrpc/config.h); then dial_timeout is the file's.
  */
 int zrpc_dialer_parse(const char *endpoint, zrpc_time dial_timeout, struct zrpc_dialer **out,
                       struct zrpc_error *err);
