@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -6,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "testing/alloc.h"
@@ -575,47 +577,70 @@ static void keys_may_be_updated(void)
     with_version(TLS1_3_VERSION, key_update);
 }
 
-/* What a record could not send goes out although this side only reads from then on. */
+/* OpenSSL writes with write(2), which comes here first: on one descriptor the socket takes so many bytes
+ * more. */
+static int short_fd = -1;
+static size_t short_room;
+
+ssize_t write(int fd, const void *buf, size_t len)
+{
+    if (fd != short_fd)
+        return syscall(SYS_write, fd, buf, len);
+    if (short_room == 0) {
+        errno = EAGAIN;
+        return -1;
+    }
+    len = len < short_room ? len : short_room;
+    short_room -= len;
+    return syscall(SYS_write, fd, buf, len);
+}
+
+/* A record that the socket took in part counts as written, and goes out although this side only reads on, or
+ * half-closes. What comes after it was not taken, and may be something else. */
 static void begun_records_go_out(void)
 {
-    static uint8_t chunk[100000];
-    struct zrpc_wire *wires[2];
-    struct zrpc_error err;
-    size_t taken = 0, got = 0;
-    int small = 1, fd;
-    bool starved = false;
+    static uint8_t chunk[40000], in[40000];
 
-    if (!CHECK_OK(make_tls_pair(wires)))
-        return;
-    fd = zrpc_wire_wait(wires[0], ZRPC_READ).fd;
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
-    for (;;) {
+    for (int closing = 0; closing < 2; closing++) {
+        struct zrpc_wire *wires[2];
+        struct zrpc_error err;
         struct iovec iov = {.iov_base = chunk, .iov_len = sizeof chunk};
-        ssize_t put = zrpc_wire_writev(wires[0], &iov, 1, &err);
+        size_t got = 0;
+        ssize_t taken, n;
 
-        if (put == ZRPC_ERR_AGAIN && starved)
-            break;
-        starved = put == ZRPC_ERR_AGAIN;
-        if (put > 0)
-            taken += (size_t)put;
-    }
-    while (got < taken) {
-        struct pollfd p[2] = {zrpc_wire_wait(wires[0], ZRPC_READ), zrpc_wire_wait(wires[1], ZRPC_READ)};
-        struct iovec iov = {.iov_base = chunk, .iov_len = sizeof chunk};
-        ssize_t n;
-
-        if (p[1].fd >= 0 && !CHECK(poll(p, 2, 5000) > 0))
-            break;
-        CHECK_CODE(zrpc_wire_readv(wires[0], &iov, 1, &err), ZRPC_ERR_AGAIN);
-        n = zrpc_wire_readv(wires[1], &iov, 1, &err);
-        if (n > 0)
+        if (!CHECK_OK(make_tls_pair(wires)))
+            return;
+        for (size_t i = 0; i < sizeof chunk; i++)
+            chunk[i] = (uint8_t)(i * 7 + (i >> 8));
+        short_fd = zrpc_wire_wait(wires[0], ZRPC_READ).fd;
+        short_room = 20000;
+        taken = zrpc_wire_writev(wires[0], &iov, 1, &err);
+        CHECK_INT(taken, 2 * 16384);
+        memset(chunk, 0xff, sizeof chunk);
+        CHECK_CODE(zrpc_wire_writev(wires[0], &iov, 1, &err), ZRPC_ERR_AGAIN);
+        CHECK_INT(zrpc_wire_wait(wires[0], ZRPC_READ).events, POLLIN | POLLOUT);
+        if (closing)
+            CHECK_CODE(zrpc_wire_close_write(wires[0], &err), ZRPC_ERR_AGAIN);
+        short_room = SIZE_MAX;
+        if (closing)
+            CHECK_OK(zrpc_wire_close_write(wires[0], &err));
+        else
+            CHECK_CODE(zrpc_wire_readv(wires[0], &iov, 1, &err), ZRPC_ERR_AGAIN);
+        CHECK_INT(zrpc_wire_wait(wires[0], ZRPC_READ).events, POLLIN);
+        while (got < (size_t)taken && (n = read_blocking(wires[1], in + got, sizeof in - got, &err)) > 0)
             got += (size_t)n;
-        else if (!CHECK_CODE(n, ZRPC_ERR_AGAIN))
-            break;
+        CHECK_INT(got, taken);
+        for (size_t i = 0; i < got; i++)
+            if (in[i] != (uint8_t)(i * 7 + (i >> 8))) {
+                CHECK_INT(i, got);
+                break;
+            }
+        if (closing)
+            CHECK_INT(read_blocking(wires[1], in, sizeof in, &err), 0);
+        short_fd = -1;
+        zrpc_wire_close(wires[0]);
+        zrpc_wire_close(wires[1]);
     }
-    CHECK_INT(got, taken);
-    zrpc_wire_close(wires[0]);
-    zrpc_wire_close(wires[1]);
 }
 
 static void plain_clients_are_refused(void)
