@@ -191,6 +191,8 @@ static void label_part(struct zrpc_relay_state *s, struct zrpc_relay_flow *f)
         memcpy(label, zrpc_buf_view(&f->part).data, sizeof label);
         s->relay.mutant->label(&s->relay, label);
         pass(s, f, zrpc_view(label, sizeof label));
+    } else {
+        pass(s, f, zrpc_buf_view(&f->part));
     }
     zrpc_relay_begin_part(s, f, s->is_control ? CONTROL : FRAMES);
 }
@@ -249,7 +251,9 @@ void zrpc_relay_take(struct zrpc_relay_state *s, struct zrpc_relay_flow *f, stru
         some =
             zrpc_view_take(&bytes, bytes.len < f->want - f->seen ? bytes.len : (size_t)(f->want - f->seen));
         f->seen += some.len;
-        if (!f->hooked)
+        /* The label goes on when it is known what it says: what the server answers has to be looked at by
+         * that. */
+        if (!f->hooked && f->phase != LABEL)
             pass(s, f, some);
         if (f->hooked || f->phase == LABEL || f->seen <= 11)
             (void)zrpc_buf_append(&f->part, some, NULL);

@@ -5,6 +5,7 @@
 #define ZRPC_CONFORMANCE_RELAY_INTERNAL_H
 
 #include <netinet/in.h>
+#include <stdatomic.h>
 
 #include "conformance/mutants/mutant.h"
 
