@@ -47,13 +47,25 @@ struct zrpc_zfs_versions {
 
 struct zrpc_zfs_send {
     const char *filesystem;
-    const char *from; /* "@snapshot", "#bookmark", or "": a full send */
-    const char *to;   /* "@snapshot" */
+    const char *from;         /* "@snapshot", "#bookmark", or "": a full send */
+    const char *to;           /* "@snapshot" */
+    const char *resume_token; /* NULL, or send -t: the rest of the stream that the token tells; `from` and
+                                 `to` are not looked at */
 };
 
 struct zrpc_zfs_receive {
     const char *filesystem;
-    bool force; /* recv -F: a full stream may replace a filesystem that has no snapshots */
+    bool force;     /* recv -F: a full stream may replace a filesystem that has no snapshots */
+    bool resumable; /* recv -s: what has come before a failure is kept, for a resume token to go on from */
+};
+
+/* What a resume token says (send -n -v -t). */
+struct zrpc_zfs_token {
+    char filesystem[ZRPC_ZFS_NAME_MAX]; /* as the sender knows it */
+    char to[ZRPC_ZFS_NAME_MAX];         /* the snapshot's name, without filesystem and '@' */
+    uint64_t to_guid;
+    uint64_t from_guid; /* 0: a full stream */
+    uint64_t bytes;     /* received so far */
 };
 
 struct zrpc_zfs_ops {
@@ -73,7 +85,8 @@ struct zrpc_zfs_ops {
                     struct zrpc_error *err);
     int (*send)(void *ctx, atomic_bool *cancelled, const struct zrpc_zfs_send *send, struct zrpc_source *out,
                 struct zrpc_error *err);
-    /* The sink's finish makes the received snapshot appear. Closed without, nothing has happened. */
+    /* The sink's finish makes the received snapshot appear. Closed without, nothing has happened, but for
+     * what a resumable receive keeps. */
     int (*receive)(void *ctx, atomic_bool *cancelled, const struct zrpc_zfs_receive *receive,
                    struct zrpc_sink *out, struct zrpc_error *err);
     int (*destroy_snapshot)(void *ctx, atomic_bool *cancelled, const char *fs, const char *snapshot,
@@ -88,6 +101,21 @@ struct zrpc_zfs_ops {
     /* rollback -r: destroys the snapshots and bookmarks after it. */
     int (*rollback)(void *ctx, atomic_bool *cancelled, const char *fs, const char *snapshot,
                     struct zrpc_error *err);
+    /*
+     * Resumable receives: all three, or none where the backend keeps nothing of a failed receive.
+     */
+    /* 1 and the token, with its terminating zero, appended to *out, if the filesystem holds a partial
+     * receive; else 0.
+     */
+    int (*resume_token)(void *ctx, atomic_bool *cancelled, const char *fs, struct zrpc_buf *out,
+                        struct zrpc_error *err);
+    /* Drops the partial receive, with the filesystem if that exists for it alone (recv -A). 0 also where
+     * there is none. */
+    int (*abort_receive)(void *ctx, atomic_bool *cancelled, const char *fs, struct zrpc_error *err);
+    /* ZRPC_ERR_ZFS for what is no token, or a damaged one. The token comes from a peer: anything may be in
+     * it. */
+    int (*read_token)(void *ctx, atomic_bool *cancelled, const char *token, struct zrpc_zfs_token *out,
+                      struct zrpc_error *err);
 };
 
 struct zrpc_zfs {
