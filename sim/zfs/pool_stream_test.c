@@ -267,8 +267,9 @@ static void the_target_is_checked_again_at_the_end(void)
 
 static void a_terabyte_is_estimated_at_once(void)
 {
-    struct zrpc_zfs_send full = {"tank/a", "", "@huge"}, mark = {"tank/a", "#mark", "@3"},
-                         increment = {"tank/a", "@1", "@3"};
+    struct zrpc_zfs_send full = {.filesystem = "tank/a", .from = "", .to = "@huge"},
+                         mark = {.filesystem = "tank/a", .from = "#mark", .to = "@3"},
+                         increment = {.filesystem = "tank/a", .from = "@1", .to = "@3"};
     struct zrpc_source source = {0};
     struct zrpc_buf stream = {0};
     struct fixture f;
