@@ -52,7 +52,7 @@ TESTS    := $(TEST_C:%.c=$(BUILD)/test/%)
 SCRIPT_TESTS := $(wildcard scripts/*_test)
 SOURCES  := $(sort $(foreach dir,impl sim conformance wireevaluator,$(wildcard $(addprefix $(dir)/,*.[ch] */*.[ch] */*/*.[ch]))))
 
-.PHONY: all help tests test conformance memcheck asan tsan fuzz run-fuzzers lint format install staged clean setup
+.PHONY: all help tests test fasttest conformance memcheck asan tsan fuzz run-fuzzers lint format install staged clean setup
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -65,6 +65,7 @@ help:
 #: make               build the libraries and the tools into build/
 #: make test          run all tests
 #: make conformance   run the conformance suite against the reference server
+#: make fasttest      run all that waits, conformance suite included, with time 20 times as fast
 #: make memcheck      run the tests under valgrind
 #: make asan, tsan    run the tests under the sanitizers
 #: make fuzz          fuzz the state machines with clang's libFuzzer, FUZZ_SECONDS (30) each
@@ -83,7 +84,7 @@ $(SETUP): scripts/setup
 	$(Q)./scripts/setup $(GROUPS)
 	$(Q)mkdir -p $(@D) && touch $@
 
-all tests memcheck: | $(SETUP)
+all tests memcheck fasttest: | $(SETUP)
 
 setup:
 	$(Q)./scripts/setup build test memcheck lint fuzz
@@ -174,6 +175,12 @@ tests: $(TESTS)
 
 test: all tests $(if $(TEST_MODE),,staged)
 	$(Q)BUILD=$(BUILD) CC='$(CC)' ./scripts/run-tests $(TEST_MODE) $(TESTS) $(if $(TEST_MODE),,$(SCRIPT_TESTS))
+
+# The programs whose tests run in accelerated time.
+ACCELERATED = $(patsubst %.c,$(BUILD)/test/%,$(shell grep -l zrpc_suite_main_accelerated $(TEST_C)))
+
+fasttest: all tests
+	$(Q)BUILD=$(BUILD) ./scripts/fasttest $(ACCELERATED)
 
 memcheck: all tests
 	$(Q)BUILD=$(BUILD) ./scripts/run-tests --memcheck $(TESTS)
