@@ -9,10 +9,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "zrpc/error.h"
+
+#define ZRPC_SIM_EXTENTS_MAX 4096                /* of a filesystem, and so of a stream */
+#define ZRPC_SIM_CONTENT_MAX (UINT64_C(1) << 60) /* bytes, of a filesystem */
+
 struct zrpc_sim_extent {
     uint64_t seed;
     uint64_t length; /* bytes */
 };
+
+struct zrpc_sim_extents {
+    struct zrpc_sim_extent *items;
+    size_t len, cap;
+    uint64_t length; /* of all together, bytes */
+};
+
+/* All-zero is valid and empty. ZRPC_ERR_LIMIT beyond the two limits above; an extent of no bytes is dropped.
+ */
+int zrpc_sim_extents_push(struct zrpc_sim_extents *l, struct zrpc_sim_extent extent, struct zrpc_error *err);
+void zrpc_sim_extents_dispose(struct zrpc_sim_extents *l);
 
 /* Mixes 64 bits so that every bit of the result depends on every bit of x (splitmix64's finaliser). */
 uint64_t zrpc_sim_mix(uint64_t x);

@@ -16,22 +16,8 @@
 #include "sim/zfs/content.h"
 #include "zrpc/zfs.h"
 
-#define ZRPC_SIM_EXTENTS_MAX 4096                /* of a filesystem, and so of a stream */
-#define ZRPC_SIM_CONTENT_MAX (UINT64_C(1) << 60) /* bytes, of a filesystem */
-
 #define ZRPC_SIM_BEGIN_SIZE  336u /* bytes of a record */
 #define ZRPC_SIM_RECORD_SIZE 56u
-
-struct zrpc_sim_extents {
-    struct zrpc_sim_extent *items;
-    size_t len, cap;
-    uint64_t length; /* of all together, bytes */
-};
-
-/* All-zero is valid and empty. ZRPC_ERR_LIMIT beyond the two limits above; an extent of no bytes is dropped.
- */
-int zrpc_sim_extents_push(struct zrpc_sim_extents *l, struct zrpc_sim_extent extent, struct zrpc_error *err);
-void zrpc_sim_extents_dispose(struct zrpc_sim_extents *l);
 
 struct zrpc_sim_begin {
     uint64_t to_guid;

@@ -1,36 +1,4 @@
-#include <stdlib.h>
-
 #include "stream_internal.h"
-
-int zrpc_sim_extents_push(struct zrpc_sim_extents *l, struct zrpc_sim_extent extent, struct zrpc_error *err)
-{
-    struct zrpc_sim_extent *grown;
-    size_t cap;
-
-    if (extent.length == 0)
-        return 0;
-    if (l->len >= ZRPC_SIM_EXTENTS_MAX)
-        return zrpc_fail(err, ZRPC_ERR_LIMIT, "out of space: more than %d extents", ZRPC_SIM_EXTENTS_MAX);
-    if (extent.length > ZRPC_SIM_CONTENT_MAX - l->length)
-        return zrpc_fail(err, ZRPC_ERR_LIMIT, "out of space: more than 2^60 bytes");
-    if (l->len == l->cap) {
-        cap = l->cap == 0 ? 4 : 2 * l->cap;
-        grown = reallocarray(l->items, cap, sizeof *grown);
-        if (grown == NULL)
-            return zrpc_fail(err, ZRPC_ERR_NOMEM, "out of memory for %zu extents", cap);
-        l->items = grown;
-        l->cap = cap;
-    }
-    l->items[l->len++] = extent;
-    l->length += extent.length;
-    return 0;
-}
-
-void zrpc_sim_extents_dispose(struct zrpc_sim_extents *l)
-{
-    free(l->items);
-    *l = (struct zrpc_sim_extents){0};
-}
 
 uint64_t zrpc_sim_stream_length(const struct zrpc_sim_extents *extents)
 {
