@@ -69,9 +69,9 @@ static struct pollfd gate_poll(struct zrpc_pump *p, enum zrpc_gate gate)
     case ZRPC_GATE_WRITE:
         return zrpc_wire_wait(p->wire, ZRPC_WRITE);
     case ZRPC_GATE_SOURCE:
-        return (struct pollfd){.fd = p->source_fd, .events = POLLIN};
+        return zrpc_source_wait(&p->source);
     default:
-        return (struct pollfd){.fd = p->sink_fd, .events = POLLOUT};
+        return zrpc_sink_wait(&p->sink);
     }
 }
 

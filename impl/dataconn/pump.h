@@ -39,7 +39,7 @@ struct zrpc_pump {
     zrpc_time deadline;        /* of the whole request; ZRPC_NEVER: none */
 
     bool ready[ZRPC_GATES];
-    int source_fd, sink_fd; /* to poll; -1: never has to wait */
+    int source_fd, sink_fd; /* to splice; -1: none */
     bool splice_out, splice_in;
 
     uint8_t *in_base;         /* what was read ... */

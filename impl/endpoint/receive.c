@@ -76,6 +76,11 @@ static int receive_fd(void *ctx)
     return r->inner.ops->fd == NULL ? -1 : r->inner.ops->fd(r->inner.ctx);
 }
 
+static struct pollfd receive_wait(void *ctx)
+{
+    return zrpc_sink_wait(&((struct zrpc_endpoint_receive *)ctx)->inner);
+}
+
 static int receive_finish(void *ctx, struct zrpc_error *err)
 {
     struct zrpc_endpoint_receive *r = ctx;
@@ -93,6 +98,7 @@ static void receive_close(void *ctx)
 static const struct zrpc_sink_ops receive_ops = {
     .write = receive_write,
     .fd = receive_fd,
+    .wait = receive_wait,
     .finish = receive_finish,
     .close = receive_close,
 };

@@ -22,6 +22,11 @@ static int sending_fd(void *ctx)
     return s->inner.ops->fd == NULL ? -1 : s->inner.ops->fd(s->inner.ctx);
 }
 
+static struct pollfd sending_wait(void *ctx)
+{
+    return zrpc_source_wait(&((struct sending *)ctx)->inner);
+}
+
 static int sending_finish(void *ctx, struct zrpc_error *err)
 {
     struct sending *s = ctx;
@@ -41,6 +46,7 @@ static void sending_close(void *ctx)
 static const struct zrpc_source_ops sending_ops = {
     .read = sending_read,
     .fd = sending_fd,
+    .wait = sending_wait,
     .finish = sending_finish,
     .close = sending_close,
 };

@@ -10,6 +10,7 @@
 #ifndef ZRPC_STREAM_H
 #define ZRPC_STREAM_H
 
+#include <poll.h>
 #include <sys/types.h>
 
 #include "zrpc/heartbeatconn.h"
@@ -81,11 +82,13 @@ int zrpc_stream_put_source_error(struct zrpc_heartbeatconn *c, zrpc_time now, st
  * Where content comes from and goes to: a vtable, with a descriptor where there is one to poll and splice.
  */
 struct zrpc_source_ops {
-    /* > 0 bytes; 0 the stream is complete; ZRPC_ERR_AGAIN: poll fd; else failed: *err's text goes to the
+    /* > 0 bytes; 0 the stream is complete; ZRPC_ERR_AGAIN: wait; else failed: *err's text goes to the
      * peer. With `finish` absent, 0 is also the verdict that all went well. Must not block. */
     ssize_t (*read)(void *ctx, void *buf, size_t len, struct zrpc_error *err);
     /* Optional: the descriptor behind it, readable without `read`, or -1. */
     int (*fd)(void *ctx);
+    /* Optional: what to poll for after ZRPC_ERR_AGAIN, where that is not `fd`; asked each time. */
+    struct pollfd (*wait)(void *ctx);
     /* Optional: after end of file on fd: 0 if the source ended well, else failed as above. May block briefly
      * (waits for a process that has closed its output). */
     int (*finish)(void *ctx, struct zrpc_error *err);
@@ -99,10 +102,12 @@ struct zrpc_source {
 };
 
 struct zrpc_sink_ops {
-    /* > 0 bytes taken; ZRPC_ERR_AGAIN: poll fd; else failed: *err's text is the handler's error. */
+    /* > 0 bytes taken; ZRPC_ERR_AGAIN: wait; else failed: *err's text is the handler's error. */
     ssize_t (*write)(void *ctx, const void *buf, size_t len, struct zrpc_error *err);
     /* Optional: the descriptor behind it, writable without `write`, or -1. */
     int (*fd)(void *ctx);
+    /* Optional: as a source's. */
+    struct pollfd (*wait)(void *ctx);
     /* The stream is complete: make it count. 0, or failed. May block; runs off the connection's loop where
      * the sink is a server handler's. */
     int (*finish)(void *ctx, struct zrpc_error *err);
@@ -127,6 +132,21 @@ static inline void zrpc_sink_close(struct zrpc_sink *s)
     if (s->ops != NULL)
         s->ops->close(s->ctx);
     *s = (struct zrpc_sink){0};
+}
+
+/* What to poll for after ZRPC_ERR_AGAIN; an fd of -1: nothing, call again. */
+static inline struct pollfd zrpc_source_wait(const struct zrpc_source *s)
+{
+    if (s->ops->wait != NULL)
+        return s->ops->wait(s->ctx);
+    return (struct pollfd){.fd = s->ops->fd == NULL ? -1 : s->ops->fd(s->ctx), .events = POLLIN};
+}
+
+static inline struct pollfd zrpc_sink_wait(const struct zrpc_sink *s)
+{
+    if (s->ops->wait != NULL)
+        return s->ops->wait(s->ctx);
+    return (struct pollfd){.fd = s->ops->fd == NULL ? -1 : s->ops->fd(s->ctx), .events = POLLOUT};
 }
 
 /* A descriptor as source or sink; owned from success on, non-blocking while they have it where it is not a
