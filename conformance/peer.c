@@ -97,7 +97,7 @@ struct zrpc_peer *zrpc_peer_dial(struct zrpc_run *run)
         return p;
     rc = zrpc_dialer_parse(run->endpoint, zrpc_run_timing(run)->prompt, &dialer, &err);
     if (rc == 0)
-        rc = dialer->ops->dial(dialer, ZRPC_NEVER, &wire, &err);
+        rc = dialer->ops->dial(dialer, ZRPC_NEVER, NULL, &wire, &err);
     if (dialer != NULL)
         dialer->ops->close(dialer);
     if (rc < 0) {

@@ -67,7 +67,7 @@ static int open_pair(struct zrpc_evaluated *base, zrpc_time deadline, struct zrp
     a.listener = t->listener;
     if (pthread_create(&thread, NULL, accept_main, &a) != 0)
         return zrpc_fail(err, ZRPC_ERR_SYSTEM, "a thread that accepts");
-    rc = t->dialer->ops->dial(t->dialer, deadline, &out[0], err);
+    rc = t->dialer->ops->dial(t->dialer, deadline, NULL, &out[0], err);
     atomic_store(&a.given_up, rc < 0);
     pthread_join(thread, NULL);
     if (rc == 0 && a.rc == 0) {

@@ -3,6 +3,8 @@
 
 #include "dataconn/pump.h"
 
+#define CANCELLED_FAREWELL (50 * ZRPC_MILLISECOND)
+
 /* A request from this side: machine and pump. */
 struct request {
     struct zrpc_dataconn_client machine;
@@ -26,8 +28,12 @@ static int request_init(struct request *r, struct zrpc_wire *wire,
     return rc;
 }
 
-static void request_dispose(struct request *r)
+/* A caller that cancels does not wait for the peer. */
+static void request_end(struct request *r, int rc)
 {
+    if (rc == ZRPC_ERR_CANCELLED)
+        r->pump.farewell = CANCELLED_FAREWELL;
+    zrpc_pump_end(&r->pump, rc);
     zrpc_pump_dispose(&r->pump);
     zrpc_dataconn_client_dispose(&r->machine);
 }
@@ -73,8 +79,7 @@ int zrpc_dataconn_ping(struct zrpc_wire *wire, const struct zrpc_dataconn_option
             rc = zrpc_fail(err, ZRPC_ERR_NOMEM, "no memory for the echo");
         protobuf_c_message_free_unpacked(response, NULL);
     }
-    zrpc_pump_end(&r.pump, rc);
-    request_dispose(&r);
+    request_end(&r, rc);
     return rc;
 }
 
@@ -107,8 +112,7 @@ int zrpc_dataconn_send(struct zrpc_wire *wire, const struct zrpc_dataconn_option
         rc = await_response(&r, (ProtobufCMessage **)res, err);
     if (rc == 0 && r.machine.phase == ZRPC_PHASE_STREAM_IN)
         rc = receive_stream(&r, open_sink, ctx, *res, err);
-    zrpc_pump_end(&r.pump, rc);
-    request_dispose(&r);
+    request_end(&r, rc);
     return rc;
 }
 
@@ -128,7 +132,6 @@ int zrpc_dataconn_recv(struct zrpc_wire *wire, const struct zrpc_dataconn_option
     } else if (rc == 0 && (r.machine.x.sending != 0 || r.pump.write_error.code != ZRPC_OK)) {
         rc = zrpc_fail(err, ZRPC_ERR_MESSAGE, "the server reports success before the stream was complete");
     }
-    zrpc_pump_end(&r.pump, rc);
-    request_dispose(&r);
+    request_end(&r, rc);
     return rc;
 }

@@ -145,7 +145,6 @@ static void service_init(struct service *s, uint64_t size)
     *s = (struct service){
         .end = {.size = size, .fail_at = UINT64_MAX},
         .pipe_fd = -1,
-        .options = {.cancel_fd = -1},
         .call = {.client_identity = "test", .peer = "test", .deadline = ZRPC_NEVER},
         .rc = 1,
     };
@@ -172,7 +171,7 @@ static void tcp_pair(struct zrpc_wire *out[2])
 
     CHECK_OK(zrpc_tcp_listen("127.0.0.1:0", clients, 1, &l, NULL));
     CHECK_OK(zrpc_tcp_dialer(l->ops->address(l) + strlen("tcp:"), ZRPC_SECOND, &d, NULL));
-    CHECK_OK(d->ops->dial(d, ZRPC_NEVER, &out[0], NULL));
+    CHECK_OK(d->ops->dial(d, ZRPC_NEVER, NULL, &out[0], NULL));
     while ((rc = l->ops->accept(l, &accepted, NULL)) == ZRPC_ERR_AGAIN)
         poll(&(struct pollfd){.fd = l->ops->fd(l), .events = POLLIN}, 1, 1000);
     CHECK_OK(rc);
@@ -184,7 +183,7 @@ static void tcp_pair(struct zrpc_wire *out[2])
 /*
  * The calling side
  */
-static const struct zrpc_dataconn_options defaults = {.cancel_fd = -1};
+static const struct zrpc_dataconn_options defaults = {0};
 
 static int open_sink(void *ctx, const Zrpc__Pb__SendRes *res, struct zrpc_sink *sink, struct zrpc_error *err)
 {
@@ -515,7 +514,7 @@ static const struct zrpc_heartbeat_config fast = {
 
 static void a_slow_handler_is_waited_for(void)
 {
-    const struct zrpc_dataconn_options options = {.heartbeat = fast, .cancel_fd = -1};
+    const struct zrpc_dataconn_options options = {.heartbeat = fast};
     struct end sink = {.fail_at = UINT64_MAX};
     struct zrpc_wire *wires[2];
     struct service s;
@@ -533,7 +532,7 @@ static void a_slow_handler_is_waited_for(void)
 
 static void a_silent_server_is_given_up(void)
 {
-    const struct zrpc_dataconn_options options = {.heartbeat = fast, .cancel_fd = -1};
+    const struct zrpc_dataconn_options options = {.heartbeat = fast};
     struct zrpc_wire *wires[2];
     char *echo = NULL;
 
@@ -544,7 +543,7 @@ static void a_silent_server_is_given_up(void)
 
 static void a_server_that_reads_nothing_is_given_up(void)
 {
-    const struct zrpc_dataconn_options options = {.heartbeat = fast, .cancel_fd = -1};
+    const struct zrpc_dataconn_options options = {.heartbeat = fast};
     struct end source = {.size = UINT64_C(1) << 40, .fail_at = UINT64_MAX};
     struct zrpc_wire *wires[2];
     int rc;
@@ -616,18 +615,21 @@ static void an_answer_survives_what_follows_the_request(void)
 
 static void a_request_can_be_cancelled(void)
 {
-    struct zrpc_dataconn_options options = {.heartbeat = fast, .cancel_fd = eventfd(1, EFD_CLOEXEC)};
+    struct zrpc_cancel cancel;
+    struct zrpc_dataconn_options options = {.heartbeat = fast, .cancel = &cancel};
     struct end sink = {.fail_at = UINT64_MAX};
     struct zrpc_wire *wires[2];
     struct service s;
 
     service_init(&s, UINT64_C(1) << 40);
+    CHECK_OK(zrpc_cancel_init(&cancel, NULL));
+    zrpc_cancel_raise(&cancel);
     CHECK_OK(zrpc_local_pair(wires, NULL));
     service_start(&s, wires[1]);
     CHECK_CODE(call_send(wires[0], &options, open_sink, &sink, NULL), ZRPC_ERR_CANCELLED);
     service_join(&s);
     CHECK_INT(sink.finished, 0);
-    close(options.cancel_fd);
+    zrpc_cancel_dispose(&cancel);
 }
 
 static const struct zrpc_test tests[] = {

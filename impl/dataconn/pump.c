@@ -6,6 +6,10 @@
 
 #include "dataconn/pump_io.h"
 
+enum { LOOK_EVERY = 16 };
+
+#define FAREWELL_TIMEOUT (1 * ZRPC_SECOND)
+
 void zrpc_pump_init(struct zrpc_pump *p, struct zrpc_wire *wire, struct zrpc_exchange *x,
                     zrpc_pump_input *input, const struct zrpc_dataconn_options *options)
 {
@@ -15,8 +19,9 @@ void zrpc_pump_init(struct zrpc_pump *p, struct zrpc_wire *wire, struct zrpc_exc
         .input = input,
         .options = options,
         .wake_fd = -1,
-        .cancel_fd = options->cancel_fd,
+        .cancel = options->cancel,
         .deadline = options->deadline == 0 ? ZRPC_NEVER : options->deadline,
+        .farewell = FAREWELL_TIMEOUT,
         .ready = {true, true, true, true},
         .source_fd = -1,
         .sink_fd = -1,
@@ -33,10 +38,6 @@ void zrpc_pump_dispose(struct zrpc_pump *p)
     free(p->out_base);
     zrpc_sigpipe_restore(&p->signals);
 }
-
-enum { LOOK_EVERY = 16 };
-
-#define FAREWELL_TIMEOUT (1 * ZRPC_SECOND) /* for the end of a connection after a failure */
 
 /* Is the gate worth waiting for, or worth trying? */
 static bool wanted(const struct zrpc_pump *p, enum zrpc_gate gate)
@@ -104,7 +105,7 @@ static int wait_for_gates(struct zrpc_pump *p, struct zrpc_error *err)
 {
     struct pollfd fds[ZRPC_GATES + 2] = {
         [ZRPC_GATES] = {.fd = p->wake_fd, .events = POLLIN},
-        [ZRPC_GATES + 1] = {.fd = p->cancel_fd, .events = POLLIN},
+        [ZRPC_GATES + 1] = zrpc_cancel_wait(p->cancel),
     };
     zrpc_time now = zrpc_now();
     int timeout;
@@ -188,8 +189,9 @@ void zrpc_pump_end(struct zrpc_pump *p, int rc)
     if (zrpc_code_band(rc) == ZRPC_BAND_TIMEOUT || rc == ZRPC_ERR_RESET || p->write_error.code != ZRPC_OK)
         return;
     if (rc < 0 && rc != ZRPC_ERR_HANDLER)
-        p->x->hc.conn.shutdown_timeout = zrpc_earlier(p->x->hc.conn.shutdown_timeout, FAREWELL_TIMEOUT);
-    p->wake_fd = p->cancel_fd = -1;
+        p->x->hc.conn.shutdown_timeout = zrpc_earlier(p->x->hc.conn.shutdown_timeout, p->farewell);
+    p->wake_fd = -1;
+    p->cancel = NULL;
     p->deadline = ZRPC_NEVER;
     p->content = (struct zrpc_view){0};
     zrpc_heartbeatconn_shutdown(&p->x->hc, zrpc_now());

@@ -35,8 +35,8 @@ struct zrpc_pump {
     struct zrpc_source source; /* owned; read while x->sending */
     struct zrpc_sink sink;     /* owned; gets the content of the expected stream */
     int wake_fd;               /* -1: none */
-    int cancel_fd;             /* -1: none */
-    zrpc_time deadline;        /* of the whole request; ZRPC_NEVER: none */
+    const struct zrpc_cancel *cancel;
+    zrpc_time deadline; /* of the whole request; ZRPC_NEVER: none */
 
     bool ready[ZRPC_GATES];
     int source_fd, sink_fd; /* to splice; -1: none */
@@ -55,6 +55,7 @@ struct zrpc_pump {
     struct zrpc_error source_error; /* code ZRPC_OK: the source did not fail */
     struct zrpc_error write_error;  /* the wire takes no more; what the peer said before may still be read */
     uint64_t moved;                 /* stream bytes, either direction */
+    zrpc_time farewell;             /* the longest end of a connection after a failure */
     unsigned rounds;                /* of the loop, without waiting */
     sigset_t signals;               /* the thread's mask, restored at the end */
 };

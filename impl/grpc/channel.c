@@ -26,12 +26,25 @@ void zrpc_call_queue_append(struct call_queue *q, struct zrpc_channel_call *call
 
 void zrpc_channel_release(struct zrpc_channel_call *calls)
 {
+    const uint64_t one = 1;
+
     while (calls != NULL) {
         struct zrpc_channel_call *call = calls;
 
         calls = call->next;
-        sem_post(&call->done); /* its memory is gone now */
+        if (call->done_fd < 0)
+            sem_post(&call->done);
+        else /* cannot overflow: written once */
+            (void)!write(call->done_fd, &one, sizeof one);
+        /* its memory is gone now */
     }
+}
+
+static bool is_done(struct zrpc_channel_call *call)
+{
+    uint64_t one;
+
+    return call->done_fd < 0 ? sem_trywait(&call->done) == 0 : read(call->done_fd, &one, sizeof one) > 0;
 }
 
 void zrpc_channel_wake(struct zrpc_channel *ch)
@@ -85,7 +98,7 @@ static bool drive(struct zrpc_channel *ch, struct channel_conn *conn, struct zrp
         if (n == 0 && zrpc_now() >= until)
             break;
         alive = zrpc_channel_receive(ch, conn) == 0;
-        done = sem_trywait(&call->done) == 0;
+        done = is_done(call);
     }
     pthread_mutex_lock(&ch->lock);
     ch->driver = CHANNEL_DRIVER_NOBODY;
@@ -129,46 +142,84 @@ static bool send_request(struct zrpc_channel *ch, struct zrpc_channel_call *call
     return driving && drive(ch, conn, call);
 }
 
-/* A call that may be cancelled is known to the channel from the start. */
-static int push_cancellable(struct zrpc_channel *ch, struct zrpc_channel_call *call,
-                            struct zrpc_canceller *canceller, struct zrpc_error *err)
+static void unlink_pending(struct zrpc_channel *ch, struct zrpc_channel_call *call)
 {
-    bool cancelled;
+    struct zrpc_channel_call **at = &ch->pending.first;
 
+    while (*at != call)
+        at = &(*at)->next;
+    *at = call->next;
+    if (ch->pending.end == &call->next)
+        ch->pending.end = at;
+}
+
+static void cancel(struct zrpc_channel *ch, struct zrpc_channel_call *call)
+{
     pthread_mutex_lock(&ch->lock);
-    cancelled = canceller->cancelled;
-    if (!cancelled) {
-        call->canceller = canceller;
-        canceller->call = call;
-        zrpc_call_queue_append(&ch->pending, call);
+    zrpc_channel_take_arrived(ch);
+    if (call->conn != NULL) {
+        struct channel_conn *conn = call->conn;
+
+        zrpc_grpc_client_cancel(conn->session, &call->grpc);
+        zrpc_channel_harvest(ch, conn);
+    } else if (!call->over) {
+        unlink_pending(ch, call);
+        zrpc_channel_fail_waiting(ch, call, ZRPC_GRPC_CANCELLED, ZRPC_ERR_CANCELLED,
+                                  "cancelled by the caller");
     }
-    pthread_mutex_unlock(&ch->lock);
+    unlock_and_release(ch);
     zrpc_channel_wake(ch);
-    return cancelled ? zrpc_fail(err, ZRPC_ERR_CANCELLED, "cancelled by the caller") : 0;
+}
+
+/* Until the call is done. */
+static void await(struct zrpc_channel *ch, struct zrpc_channel_call *call, const struct zrpc_cancel *flag)
+{
+    struct pollfd done = {.fd = call->done_fd, .events = POLLIN};
+
+    if (call->done_fd < 0) {
+        while (sem_wait(&call->done) != 0)
+            continue;
+        return;
+    }
+    if (zrpc_await(done, ZRPC_NEVER, flag, NULL) < 0)
+        cancel(ch, call);
+    while (!is_done(call))
+        poll(&done, 1, -1);
+}
+
+/* How its caller will know that it is done. */
+static int prepare(struct zrpc_channel_call *call, const struct zrpc_cancel *flag, struct zrpc_error *err)
+{
+    call->done_fd = -1;
+    if (zrpc_cancelled(flag))
+        return zrpc_fail(err, ZRPC_ERR_CANCELLED, "cancelled by the caller");
+    if (flag == NULL)
+        return sem_init(&call->done, 0, 0) == 0 ? 0
+                                                : zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "semaphore");
+    call->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return call->done_fd >= 0 ? 0 : zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "eventfd");
 }
 
 /* Fills call->grpc with the answer or with why there is none. */
-static int exchange(struct zrpc_channel *ch, struct zrpc_channel_call *call, struct zrpc_canceller *canceller,
+static int exchange(struct zrpc_channel *ch, struct zrpc_channel_call *call, const struct zrpc_cancel *flag,
                     struct zrpc_error *err)
 {
     const struct zrpc_error *why = &call->grpc.result.error;
-    bool done = false;
-    int rc = 0;
+    int rc = prepare(call, flag, err);
 
-    if (sem_init(&call->done, 0, 0) != 0)
-        return zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "semaphore");
-    if (canceller == NULL) {
-        push(ch, call);
-        done = send_request(ch, call);
-    } else {
-        rc = push_cancellable(ch, call, canceller, err);
+    if (rc < 0) {
+        call->grpc.result.status =
+            rc == ZRPC_ERR_CANCELLED ? ZRPC_GRPC_CANCELLED : ZRPC_GRPC_RESOURCE_EXHAUSTED;
+        return rc;
     }
-    while (rc == 0 && !done)
-        done = sem_wait(&call->done) == 0;
-    sem_destroy(&call->done);
-    if (rc < 0)
-        call->grpc.result.status = ZRPC_GRPC_CANCELLED;
-    return rc < 0 || why->code == 0 ? rc : zrpc_fail(err, why->code, "%s", why->text);
+    push(ch, call);
+    if (!send_request(ch, call))
+        await(ch, call, flag);
+    if (flag == NULL)
+        sem_destroy(&call->done);
+    else
+        close(call->done_fd);
+    return why->code == 0 ? 0 : zrpc_fail(err, why->code, "%s", why->text);
 }
 
 int zrpc_channel_call(struct zrpc_channel *ch, const struct zrpc_grpc_method *method,
@@ -189,7 +240,7 @@ int zrpc_channel_call(struct zrpc_channel *ch, const struct zrpc_grpc_method *me
     *result = rc == ZRPC_ERR_MESSAGE ? ZRPC_GRPC_INTERNAL : ZRPC_GRPC_RESOURCE_EXHAUSTED;
     if (rc == 0) {
         call.grpc.request = zrpc_buf_view(&request);
-        rc = exchange(ch, &call, o->canceller, err);
+        rc = exchange(ch, &call, o->cancel, err);
     }
     if (rc == 0) {
         rc = zrpc_pb_decode(method->response, zrpc_buf_view(&call.grpc.response), res, err);
@@ -201,36 +252,6 @@ int zrpc_channel_call(struct zrpc_channel *ch, const struct zrpc_grpc_method *me
     if (status != NULL)
         *status = *result;
     return rc;
-}
-
-static void unlink_pending(struct zrpc_channel *ch, struct zrpc_channel_call *call)
-{
-    struct zrpc_channel_call **at = &ch->pending.first;
-
-    while (*at != call)
-        at = &(*at)->next;
-    *at = call->next;
-    if (ch->pending.end == &call->next)
-        ch->pending.end = at;
-}
-
-void zrpc_channel_cancel(struct zrpc_channel *ch, struct zrpc_canceller *canceller)
-{
-    struct zrpc_channel_call *call;
-
-    pthread_mutex_lock(&ch->lock);
-    zrpc_channel_take_arrived(ch);
-    canceller->cancelled = true;
-    call = canceller->call;
-    if (call != NULL && call->conn != NULL) {
-        zrpc_grpc_client_cancel(call->conn->session, &call->grpc);
-        zrpc_channel_harvest(ch, call->conn);
-    } else if (call != NULL) {
-        unlink_pending(ch, call);
-        zrpc_channel_fail(ch, call, ZRPC_GRPC_CANCELLED, ZRPC_ERR_CANCELLED, "cancelled by the caller");
-    }
-    unlock_and_release(ch);
-    zrpc_channel_wake(ch);
 }
 
 /*
@@ -260,6 +281,16 @@ enum zrpc_channel_state zrpc_channel_state(struct zrpc_channel *ch)
     state = ch->shown;
     pthread_mutex_unlock(&ch->lock);
     return state;
+}
+
+int zrpc_channel_failure(struct zrpc_channel *ch, struct zrpc_error *err)
+{
+    struct zrpc_error failure;
+
+    pthread_mutex_lock(&ch->lock);
+    failure = ch->connectivity.failure;
+    pthread_mutex_unlock(&ch->lock);
+    return failure.code == 0 ? 0 : zrpc_fail(err, ZRPC_ERR_UNAVAILABLE, "%s", failure.text);
 }
 
 enum zrpc_channel_state zrpc_channel_wait(struct zrpc_channel *ch, enum zrpc_channel_state from,

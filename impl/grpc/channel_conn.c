@@ -11,8 +11,7 @@ static void finish(struct zrpc_channel *ch, struct zrpc_channel_call *call)
 {
     ch->answered++;
     call->conn = NULL;
-    if (call->canceller != NULL)
-        call->canceller->call = NULL;
+    call->over = true;
     zrpc_call_queue_append(&ch->finished, call);
 }
 
@@ -22,6 +21,19 @@ void zrpc_channel_fail(struct zrpc_channel *ch, struct zrpc_channel_call *call, 
     call->grpc.result = (struct zrpc_grpc_result){.status = status};
     zrpc_fail(&call->grpc.result.error, code, "%s: %s", ch->name, text);
     finish(ch, call);
+}
+
+void zrpc_channel_fail_waiting(struct zrpc_channel *ch, struct zrpc_channel_call *call,
+                               enum zrpc_grpc_status status, int code, const char *text)
+{
+    const struct zrpc_error *failure = &ch->connectivity.failure;
+    struct zrpc_error why;
+
+    if (failure->code != 0) {
+        zrpc_fail(&why, code, "%s; last attempt to connect: %s", text, failure->text);
+        text = why.text;
+    }
+    zrpc_channel_fail(ch, call, status, code, text);
 }
 
 struct zrpc_channel_call *zrpc_channel_take_finished(struct zrpc_channel *ch)
@@ -75,8 +87,8 @@ static bool dispatch_one(struct zrpc_channel *ch, zrpc_time now, struct zrpc_cha
         return true;
     }
     if (now >= call->grpc.deadline) {
-        zrpc_channel_fail(ch, call, ZRPC_GRPC_DEADLINE_EXCEEDED, ZRPC_ERR_TIMEOUT,
-                          "deadline exceeded before sending");
+        zrpc_channel_fail_waiting(ch, call, ZRPC_GRPC_DEADLINE_EXCEEDED, ZRPC_ERR_TIMEOUT,
+                                  "deadline exceeded before sending");
         return true;
     }
     if (ch->current != NULL && ch->connectivity.state == ZRPC_CHANNEL_READY) {

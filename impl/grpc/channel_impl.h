@@ -18,10 +18,11 @@ struct zrpc_channel_call {
     struct zrpc_grpc_call grpc;     /* first: the session gives back pointers to it */
     struct zrpc_channel_call *next; /* in whatever queue it is */
     struct channel_conn *conn;      /* under way on; NULL: not yet */
-    struct zrpc_canceller *canceller;
     bool wait_for_ready;
+    bool over; /* it has its result; its caller may not know yet */
     unsigned resent;
     sem_t done;
+    int done_fd; /* -1: `done` tells its caller; otherwise this does, a caller that may cancel */
 };
 
 struct call_queue {
@@ -99,6 +100,9 @@ zrpc_time zrpc_channel_wakeup(struct zrpc_channel *ch);
 /* Ends a call that is in no session. */
 void zrpc_channel_fail(struct zrpc_channel *ch, struct zrpc_channel_call *call, enum zrpc_grpc_status status,
                        int code, const char *text);
+/* The same for one that waited for a connection: adds why there was none, where that is known. */
+void zrpc_channel_fail_waiting(struct zrpc_channel *ch, struct zrpc_channel_call *call,
+                               enum zrpc_grpc_status status, int code, const char *text);
 /* Takes what has arrived, and begins what can begin. */
 void zrpc_channel_take_arrived(struct zrpc_channel *ch);
 void zrpc_channel_dispatch(struct zrpc_channel *ch, zrpc_time now);

@@ -487,7 +487,7 @@ static void deadlines_end_calls_on_both_sides(void)
 
 static void *call_cancellable(void *arg)
 {
-    struct zrpc_call_options options = {.canceller = arg};
+    struct zrpc_call_options options = {.cancel = arg};
     struct zrpc_error err;
     enum zrpc_grpc_status status;
 
@@ -498,36 +498,40 @@ static void *call_cancellable(void *arg)
 
 static void callers_cancel(void)
 {
-    struct zrpc_canceller canceller = {0}, beforehand = {0}, unused = {0};
-    struct zrpc_call_options options = {.canceller = &beforehand};
+    struct zrpc_cancel cancel;
+    struct zrpc_call_options options = {.cancel = &cancel};
     struct zrpc_error err;
+    pthread_t threads[3];
+
+    start();
+    CHECK_OK(zrpc_cancel_init(&cancel, NULL));
+    CHECK_OK(ping_with("not yet", &options, NULL, &err));
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(pthread_create(&threads[i], NULL, call_cancellable, &cancel), 0);
+    AWAIT(rig.waiting == 3);
+    zrpc_cancel_raise(&cancel);
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    AWAIT(rig.cancelled == 3);
+    CHECK_CODE(ping_with("too late", &options, NULL, &err), ZRPC_ERR_CANCELLED);
+    CHECK_OK(ping(&err));
+    zrpc_cancel_dispose(&cancel);
+    stop();
+}
+
+static void callers_cancel_while_there_is_no_connection(void)
+{
+    struct zrpc_cancel cancel;
     pthread_t thread;
 
     start();
-    CHECK_INT(pthread_create(&thread, NULL, call_cancellable, &canceller), 0);
-    AWAIT(rig.waiting == 1);
-    zrpc_channel_cancel(rig.channel, &canceller);
-    pthread_join(thread, NULL);
-    AWAIT(rig.cancelled == 1);
-    zrpc_channel_cancel(rig.channel, &canceller); /* too late, but harmless */
-
-    zrpc_channel_cancel(rig.channel, &beforehand);
-    CHECK_CODE(ping_with("x", &options, NULL, &err), ZRPC_ERR_CANCELLED);
-    options.canceller = &unused;
-    CHECK_OK(ping_with("x", &options, NULL, &err));
-
-    /* Waiting for a connection. */
-    pthread_mutex_lock(&rig.lock);
+    CHECK_OK(zrpc_cancel_init(&cancel, NULL));
     rig.hang = true;
-    pthread_mutex_unlock(&rig.lock);
-    stop();
-    start();
-    rig.hang = true;
-    canceller = (struct zrpc_canceller){0};
-    CHECK_INT(pthread_create(&thread, NULL, call_cancellable, &canceller), 0);
+    CHECK_INT(pthread_create(&thread, NULL, call_cancellable, &cancel), 0);
     AWAIT(rig.hung);
-    zrpc_channel_cancel(rig.channel, &canceller);
+    zrpc_cancel_raise(&cancel);
     pthread_join(thread, NULL);
+    zrpc_cancel_dispose(&cancel);
     stop();
 }
 
@@ -1006,6 +1010,7 @@ static const struct zrpc_test tests[] = {
     {"a slow handler stops nobody", a_slow_handler_stops_nobody},
     {"deadlines end calls on both sides", deadlines_end_calls_on_both_sides},
     {"callers cancel", callers_cancel},
+    {"callers cancel while there is no connection", callers_cancel_while_there_is_no_connection},
     {"failures to connect", failures_to_connect},
     {"waiting for READY", waiting_for_ready},
     {"lost calls fail and the next succeed", lost_calls_fail_and_the_next_succeed},

@@ -23,7 +23,17 @@ static int connect_control(void *ctx, zrpc_time deadline, struct zrpc_wire **out
 {
     struct zrpc_client *c = ctx;
 
-    return zrpc_connect(c->dialer, ZRPC_CONTROL, &c->options.connect, deadline, out, err);
+    return zrpc_connect(c->dialer, ZRPC_CONTROL, &c->options.connect, deadline, &c->closing, out, err);
+}
+
+static void interrupt(void *ctx)
+{
+    zrpc_cancel_raise(&((struct zrpc_client *)ctx)->closing);
+}
+
+static const struct zrpc_log *or_general(const struct zrpc_client_options *o, const struct zrpc_log *log)
+{
+    return log == NULL ? o->log : log;
 }
 
 int zrpc_client_new(struct zrpc_dialer *dialer, const struct zrpc_client_options *options,
@@ -31,9 +41,11 @@ int zrpc_client_new(struct zrpc_dialer *dialer, const struct zrpc_client_options
 {
     const struct zrpc_channel_options channel = {
         .name = dialer->ops->address(dialer),
+        .request_max = options->control_request_max,
+        .response_max = options->control_response_max,
         .keepalive = options->keepalive,
         .backoff = options->backoff,
-        .log = options->log_control,
+        .log = or_general(options, options->log_control),
     };
     struct zrpc_client *c = calloc(1, sizeof *c);
     int rc;
@@ -42,9 +54,14 @@ int zrpc_client_new(struct zrpc_dialer *dialer, const struct zrpc_client_options
         return zrpc_fail(err, ZRPC_ERR_NOMEM, "no memory for a client");
     c->dialer = dialer;
     c->options = *options;
-    rc = zrpc_channel_new(&(struct zrpc_connector){.connect = connect_control, .ctx = c}, &channel,
-                          &c->control, err);
+    c->options.log_data = or_general(options, options->log_data);
+    rc = zrpc_cancel_init(&c->closing, err);
+    if (rc == 0)
+        rc = zrpc_channel_new(
+            &(struct zrpc_connector){.connect = connect_control, .interrupt = interrupt, .ctx = c}, &channel,
+            &c->control, err);
     if (rc < 0) {
+        zrpc_cancel_dispose(&c->closing);
         free(c);
         return rc;
     }
@@ -57,6 +74,7 @@ void zrpc_client_close(struct zrpc_client *c)
     if (c == NULL)
         return;
     zrpc_channel_free(c->control);
+    zrpc_cancel_dispose(&c->closing);
     free(c);
 }
 
@@ -140,12 +158,29 @@ int zrpc_client_ping_control(struct zrpc_client *c, const struct zrpc_call_optio
     return rc;
 }
 
+/*
+ * Data requests: each on a connection of its own.
+ */
 static int connect_data(struct zrpc_client *c, const struct zrpc_dataconn_options *options,
                         struct zrpc_wire **out, struct zrpc_error *err)
 {
     zrpc_time deadline = options->deadline == 0 ? ZRPC_NEVER : options->deadline;
 
-    return zrpc_connect(c->dialer, ZRPC_DATA, &c->options.connect, deadline, out, err);
+    return zrpc_connect(c->dialer, ZRPC_DATA, &c->options.connect, deadline, options->cancel, out, err);
+}
+
+static int conclude(const struct zrpc_client *c, const struct zrpc_dataconn_options *options,
+                    enum zrpc_dataconn_method method, int rc, const struct zrpc_error *err)
+{
+    const struct zrpc_log *log = options->log == NULL ? c->options.log_data : options->log;
+    const char *path = zrpc_dataconn_endpoint(method)->path, *server = c->dialer->ops->address(c->dialer);
+
+    if (rc < 0)
+        zrpc_log(log, ZRPC_LOG_INFO, "data request failed", "server", server, "method", path, "code",
+                 zrpc_code_name(rc), "err", err == NULL ? "" : err->text, NULL);
+    else
+        zrpc_log(log, ZRPC_LOG_DEBUG, "data request done", "server", server, "method", path, NULL);
+    return rc;
 }
 
 int zrpc_client_ping_wire(struct zrpc_wire *wire, const struct zrpc_dataconn_options *options,
@@ -166,7 +201,9 @@ int zrpc_client_ping_data(struct zrpc_client *c, const struct zrpc_dataconn_opti
     struct zrpc_wire *wire;
     int rc = connect_data(c, options, &wire, err);
 
-    return rc < 0 ? rc : zrpc_client_ping_wire(wire, options, message, err);
+    if (rc == 0)
+        rc = zrpc_client_ping_wire(wire, options, message, err);
+    return conclude(c, options, ZRPC_DATACONN_PING, rc, err);
 }
 
 int zrpc_client_send(struct zrpc_client *c, const struct zrpc_dataconn_options *options,
@@ -177,7 +214,9 @@ int zrpc_client_send(struct zrpc_client *c, const struct zrpc_dataconn_options *
     int rc = connect_data(c, options, &wire, err);
 
     *res = NULL;
-    return rc < 0 ? rc : zrpc_dataconn_send(wire, options, req, open_sink, ctx, res, err);
+    if (rc == 0)
+        rc = zrpc_dataconn_send(wire, options, req, open_sink, ctx, res, err);
+    return conclude(c, options, ZRPC_DATACONN_SEND, rc, err);
 }
 
 int zrpc_client_receive(struct zrpc_client *c, const struct zrpc_dataconn_options *options,
@@ -186,9 +225,9 @@ int zrpc_client_receive(struct zrpc_client *c, const struct zrpc_dataconn_option
     struct zrpc_wire *wire;
     int rc = connect_data(c, options, &wire, err);
 
-    if (rc < 0) {
+    if (rc == 0)
+        rc = zrpc_dataconn_recv(wire, options, req, source, err);
+    else
         zrpc_source_close(source);
-        return rc;
-    }
-    return zrpc_dataconn_recv(wire, options, req, source, err);
+    return conclude(c, options, ZRPC_DATACONN_RECV, rc, err);
 }

@@ -10,6 +10,7 @@ struct zrpc_client {
     struct zrpc_dialer *dialer;
     struct zrpc_client_options options;
     struct zrpc_channel *control;
+    struct zrpc_cancel closing; /* ends an attempt to connect control */
 };
 
 /* Pings over a data wire, which it closes, and checks the echo. */

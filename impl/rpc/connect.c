@@ -20,18 +20,19 @@ static zrpc_time step(zrpc_time timeout, zrpc_time deadline)
 }
 
 int zrpc_connect(struct zrpc_dialer *dialer, enum zrpc_label label,
-                 const struct zrpc_connect_options *options, zrpc_time deadline, struct zrpc_wire **out,
-                 struct zrpc_error *err)
+                 const struct zrpc_connect_options *options, zrpc_time deadline,
+                 const struct zrpc_cancel *cancel, struct zrpc_wire **out, struct zrpc_error *err)
 {
     struct zrpc_timeoutconn *conn;
     struct zrpc_wire *wire;
     const char *where = dialer->ops->address(dialer);
-    int rc = dialer->ops->dial(dialer, deadline, &wire, err);
+    int rc = dialer->ops->dial(dialer, deadline, cancel, &wire, err);
 
     if (rc == 0)
         rc = zrpc_timeoutconn_new(wire, &conn, err);
     if (rc < 0)
         return rc;
+    zrpc_timeoutconn_set_cancel(conn, cancel);
     rc = zrpc_versionhandshake_run(conn, step(options->handshake_timeout, deadline), err);
     if (rc == 0)
         rc = zrpc_transportmux_write(conn, step(options->label_timeout, deadline), label, err);

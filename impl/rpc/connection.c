@@ -106,7 +106,7 @@ static int serve_data(struct zrpc_connection *c, struct zrpc_wire *wire, struct 
     struct context x;
     struct zrpc_dataconn_options options = {
         .heartbeat = s->options.heartbeat,
-        .cancel_fd = s->cancel_fd,
+        .cancel = &s->cancel,
         .log = &x.log,
     };
     int rc = 0;

@@ -48,7 +48,7 @@ int zrpc_server_new(const struct zrpc_server_options *options, struct zrpc_serve
     if (s == NULL)
         return zrpc_fail(err, ZRPC_ERR_NOMEM, "no memory for a server");
     s->options = *options;
-    s->stop_fd = s->cancel_fd = s->ended_fd = -1;
+    s->stop_fd = s->cancel.fd = s->ended_fd = -1;
     s->stop_deadline = ZRPC_NEVER;
     if (s->options.max_connections == 0)
         s->options.max_connections = ZRPC_SERVER_CONNECTIONS_DEFAULT;
@@ -58,7 +58,7 @@ int zrpc_server_new(const struct zrpc_server_options *options, struct zrpc_serve
     pthread_mutex_init(&s->lock, NULL);
     rc = new_eventfd(&s->stop_fd, err);
     if (rc == 0)
-        rc = new_eventfd(&s->cancel_fd, err);
+        rc = zrpc_cancel_init(&s->cancel, err);
     if (rc == 0)
         rc = new_eventfd(&s->ended_fd, err);
     /* A data connection has at most one job at a time, and may hold its thread for as long as it waits for a
@@ -100,7 +100,7 @@ void zrpc_server_close(struct zrpc_server *s)
     zrpc_workpool_close(s->data_pools.finishers);
     zrpc_workpool_close(s->control_pool);
     close_fd(s->stop_fd);
-    close_fd(s->cancel_fd);
+    zrpc_cancel_dispose(&s->cancel);
     close_fd(s->ended_fd);
     pthread_mutex_destroy(&s->lock);
     free(s);
@@ -118,7 +118,10 @@ int zrpc_server_add_listener(struct zrpc_server *s, struct zrpc_listener *l, str
 
 void zrpc_server_stop(struct zrpc_server *s)
 {
+    int saved = errno;
+
     eventfd_write(s->stop_fd, 1);
+    errno = saved;
 }
 
 /* Joins the list of connections; false where there are too many. */
@@ -276,7 +279,7 @@ static void drain(struct zrpc_server *s, zrpc_time deadline)
         if (now >= deadline || fds[1].revents != 0) {
             zrpc_log(s->options.log, ZRPC_LOG_WARN, "cancelling requests", NULL);
             stop_connections(s, now);
-            eventfd_write(s->cancel_fd, 1);
+            zrpc_cancel_raise(&s->cancel);
             deadline = ZRPC_NEVER;
             fds[1].fd = -1;
             fds[1].revents = 0;

@@ -30,9 +30,9 @@ struct zrpc_server {
     size_t n_listeners;
     struct zrpc_workpool *control_pool;
     struct zrpc_dataconn_pools data_pools;
-    int stop_fd;   /* readable: stop was called */
-    int cancel_fd; /* readable: the grace period is over; never read, so that every connection sees it */
-    int ended_fd;  /* readable: a connection has ended */
+    int stop_fd;               /* readable: stop was called */
+    struct zrpc_cancel cancel; /* the grace period is over */
+    int ended_fd;              /* readable: a connection has ended */
 
     pthread_mutex_t lock; /* guards what follows */
     struct zrpc_connection *connections;

@@ -15,7 +15,7 @@
 #define LONG (3600 * ZRPC_SECOND) /* a timeout that must not be what ends a test */
 
 static const struct zrpc_connect_options patient = {LONG, LONG};
-static const struct zrpc_dataconn_options data_options = {.cancel_fd = -1};
+static const struct zrpc_dataconn_options data_options = {0};
 
 /* The handler: a send without end, that notes when it is over. */
 struct streams {
@@ -110,7 +110,7 @@ static struct zrpc_timeoutconn *dial(struct fixture *f)
     struct zrpc_timeoutconn *conn = NULL;
     struct zrpc_wire *wire;
 
-    CHECK_OK(f->dialer->ops->dial(f->dialer, ZRPC_NEVER, &wire, NULL));
+    CHECK_OK(f->dialer->ops->dial(f->dialer, ZRPC_NEVER, NULL, &wire, NULL));
     CHECK_OK(zrpc_timeoutconn_new(wire, &conn, NULL));
     return conn;
 }
@@ -119,7 +119,7 @@ static int ping(struct fixture *f)
 {
     struct zrpc_wire *wire;
     char *echo = NULL;
-    int rc = zrpc_connect(f->dialer, ZRPC_DATA, &patient, ZRPC_NEVER, &wire, NULL);
+    int rc = zrpc_connect(f->dialer, ZRPC_DATA, &patient, ZRPC_NEVER, NULL, &wire, NULL);
 
     if (rc == 0)
         rc = zrpc_dataconn_ping(wire, &data_options, "hello", &echo, NULL);
@@ -274,7 +274,7 @@ static void *stream(void *arg)
     Zrpc__Pb__SendRes *res = NULL;
     struct zrpc_wire *wire;
 
-    c->rc = zrpc_connect(c->f->dialer, ZRPC_DATA, &patient, ZRPC_NEVER, &wire, NULL);
+    c->rc = zrpc_connect(c->f->dialer, ZRPC_DATA, &patient, ZRPC_NEVER, NULL, &wire, NULL);
     if (c->rc == 0)
         c->rc = zrpc_dataconn_send(wire, &data_options, &req, discard_open, c, &res, NULL);
     if (res != NULL)

@@ -147,7 +147,7 @@ static struct zrpc_timeoutconn *dial(struct fixture *f)
     struct zrpc_timeoutconn *conn = NULL;
     struct zrpc_wire *wire;
 
-    CHECK_OK(f->dialer->ops->dial(f->dialer, ZRPC_NEVER, &wire, NULL));
+    CHECK_OK(f->dialer->ops->dial(f->dialer, ZRPC_NEVER, NULL, &wire, NULL));
     CHECK_OK(zrpc_timeoutconn_new(wire, &conn, NULL));
     return conn;
 }
@@ -215,7 +215,7 @@ static void a_client_without_heartbeats_is_ended(void)
 
 static void a_server_without_heartbeats_is_given_up(void)
 {
-    static const struct zrpc_dataconn_options options = {.cancel_fd = -1};
+    static const struct zrpc_dataconn_options options = {0};
     struct zrpc_wire *pair[2];
     char *echo = NULL;
     zrpc_time begin = zrpc_now();
@@ -243,7 +243,7 @@ static int open_pipe(void *ctx, const Zrpc__Pb__SendRes *res, struct zrpc_sink *
 /* A send in which somebody pauses; it must come through whole, however long that takes. */
 static void send_through(struct fixture *f)
 {
-    static const struct zrpc_dataconn_options options = {.cancel_fd = -1};
+    static const struct zrpc_dataconn_options options = {0};
     Zrpc__Pb__SendReq req = ZRPC__PB__SEND_REQ__INIT;
     Zrpc__Pb__SendRes *res = NULL;
     struct zrpc_error err = {0};

@@ -15,6 +15,7 @@ struct ping {
     bool started;
     atomic_bool failed;
     int rc;
+    bool unreachable; /* there was no connection when it ended */
     struct zrpc_error err;
 };
 
@@ -24,9 +25,8 @@ struct wait {
     struct zrpc_client *client;
     zrpc_time deadline;
     char message[ZRPC_PING_MESSAGE_MAX];
-    int done_fd;                     /* counts the pings that are over */
-    int give_up_fd;                  /* readable: the data ping should end now */
-    struct zrpc_canceller canceller; /* for the control ping */
+    int done_fd;                /* counts the pings that are over */
+    struct zrpc_cancel give_up; /* the pings should end now */
     struct ping pings[PINGS];
 };
 
@@ -35,40 +35,59 @@ static int ping_control(struct wait *w, struct zrpc_error *err)
     const struct zrpc_call_options options = {
         .deadline = w->deadline,
         .wait_for_ready = true,
-        .canceller = &w->canceller,
+        .cancel = &w->give_up,
     };
+    int rc = zrpc_client_ping_control(w->client, &options, w->message, err);
+    struct zrpc_error why;
 
-    return zrpc_client_ping_control(w->client, &options, w->message, err);
+    /* Whatever ended the wait: a server that could not be reached is the reason that it took so long. */
+    w->pings[CONTROL].unreachable = rc < 0 && zrpc_channel_failure(w->client->control, &why) < 0;
+    return rc;
 }
 
 /* A server that is not there yet. */
 static bool is_temporary(int rc)
 {
-    return rc == ZRPC_ERR_DIAL || rc == ZRPC_ERR_TIMEOUT || rc == ZRPC_ERR_RESOLVE;
+    static const int codes[] = {ZRPC_ERR_DIAL, ZRPC_ERR_TIMEOUT, ZRPC_ERR_RESOLVE,
+                                ZRPC_ERR_END,  ZRPC_ERR_RESET,   ZRPC_ERR_UNAVAILABLE};
+
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        if (rc == codes[i])
+            return true;
+    return false;
 }
 
-/* Dials until there is a connection, it is told to give up, or something else is wrong than the dialling. */
+/* Dials until there is a connection, time is up, it is told to give up, or something is wrong for good. */
 static int connect_data(struct wait *w, struct zrpc_wire **out, struct zrpc_error *err)
 {
     const struct zrpc_client *c = w->client;
-    struct pollfd give_up = {.fd = w->give_up_fd, .events = POLLIN};
-    int rc;
+    bool *unreachable = &w->pings[DATA].unreachable;
+    struct zrpc_error last;
 
     for (;;) {
-        zrpc_time now;
+        int rc = zrpc_connect(c->dialer, ZRPC_DATA, &c->options.connect, w->deadline, &w->give_up, out, err);
+        zrpc_time now = zrpc_now();
 
-        rc = zrpc_connect(c->dialer, ZRPC_DATA, &c->options.connect, w->deadline, out, err);
-        now = zrpc_now();
-        if (!is_temporary(rc) || w->deadline <= now + c->options.data_ping_sleep)
+        if (rc == ZRPC_ERR_CANCELLED && *unreachable)
+            return zrpc_fail(err, rc, "%s", last.text);
+        *unreachable = is_temporary(rc);
+        if (!*unreachable)
             return rc;
-        if (poll(&give_up, 1, zrpc_poll_timeout(now, now + c->options.data_ping_sleep)) > 0)
-            return rc;
+        last = *err;
+        zrpc_log(c->options.log_data, ZRPC_LOG_INFO, "no data connection yet", "code", zrpc_code_name(rc),
+                 "err", err->text, NULL);
+        rc = zrpc_await(zrpc_cancel_wait(&w->give_up),
+                        zrpc_earlier(w->deadline, now + c->options.data_ping_sleep), NULL, NULL);
+        if (rc == 0)
+            return zrpc_fail(err, ZRPC_ERR_CANCELLED, "%s", last.text);
+        if (zrpc_now() >= w->deadline)
+            return zrpc_fail(err, ZRPC_ERR_TIMEOUT, "%s", last.text);
     }
 }
 
 static int ping_data(struct wait *w, struct zrpc_error *err)
 {
-    const struct zrpc_dataconn_options options = {.cancel_fd = w->give_up_fd, .deadline = w->deadline};
+    const struct zrpc_dataconn_options options = {.cancel = &w->give_up, .deadline = w->deadline};
     struct zrpc_wire *wire;
     int rc = connect_data(w, &wire, err);
 
@@ -85,51 +104,43 @@ static void *run_ping(void *arg)
     return NULL;
 }
 
-static void give_up(struct wait *w)
+/* Until both are over. At the deadline both end by themselves, each with its own reason; a failure before
+ * that, or the caller's cancellation, ends the other. */
+static void watch(struct wait *w, const struct zrpc_cancel *cancel)
 {
-    eventfd_write(w->give_up_fd, 1);
-    zrpc_channel_cancel(w->client->control, &w->canceller);
-}
-
-/* Until both are over. `why` gets the reason of our own to end them, if there was one. */
-static void watch(struct wait *w, int cancel_fd, int *why)
-{
-    struct pollfd fds[2] = {{.fd = w->done_fd, .events = POLLIN}, {.fd = cancel_fd, .events = POLLIN}};
-    zrpc_time deadline = w->deadline;
     unsigned done = 0;
 
     while (done < PINGS) {
-        zrpc_time now = zrpc_now();
+        const struct zrpc_cancel *flag = zrpc_cancelled(&w->give_up) ? NULL : cancel;
+        struct pollfd fd = {.fd = w->done_fd, .events = POLLIN};
         bool failed = false;
         eventfd_t ended;
 
-        if (poll(fds, 2, zrpc_poll_timeout(now, deadline)) < 0 && errno != EINTR)
-            *why = ZRPC_ERR_SYSTEM;
-        else if (fds[1].revents != 0)
-            *why = ZRPC_ERR_CANCELLED;
-        else if (zrpc_now() >= deadline)
-            *why = ZRPC_ERR_TIMEOUT;
-        if (fds[0].revents != 0 && eventfd_read(w->done_fd, &ended) == 0)
+        if (zrpc_await(fd, ZRPC_NEVER, flag, NULL) == 0 && eventfd_read(w->done_fd, &ended) == 0)
             done += (unsigned)ended;
         for (int i = 0; i < PINGS; i++)
             failed |= atomic_load(&w->pings[i].failed);
-        if (failed || *why != 0) {
-            give_up(w);
-            fds[1].fd = -1;
-            fds[1].revents = 0;
-            deadline = ZRPC_NEVER;
-        }
+        if ((failed && zrpc_now() < w->deadline) || zrpc_cancelled(cancel))
+            zrpc_cancel_raise(&w->give_up);
     }
 }
 
-static int report(const struct wait *w, int why, struct zrpc_error *err)
+/* One that was ended because the other failed is to blame only if it had not even reached the server. */
+static bool to_blame(const struct ping *p, bool all)
+{
+    return p->rc < 0 && (all || p->rc != ZRPC_ERR_CANCELLED || p->unreachable);
+}
+
+static int report(const struct wait *w, bool cancelled, struct zrpc_error *err)
 {
     const struct ping *control = &w->pings[CONTROL], *data = &w->pings[DATA];
-    /* One that was only ended because the other failed, or was answered, is not to blame. */
-    bool blame_control = control->rc < 0 && (why != 0 || control->rc != ZRPC_ERR_CANCELLED);
-    bool blame_data = data->rc < 0 && (why != 0 || data->rc != ZRPC_ERR_CANCELLED);
-    int code = why != 0 ? why : blame_control ? control->rc : data->rc;
+    bool blame_control = to_blame(control, cancelled), blame_data = to_blame(data, cancelled);
+    int code = blame_data ? data->rc : control->rc;
 
+    if (blame_control && control->rc != ZRPC_ERR_CANCELLED)
+        code = control->rc;
+    if (cancelled)
+        code = ZRPC_ERR_CANCELLED;
     if (blame_control && blame_data)
         return zrpc_fail(err, code, "control and data rpc failed to answer: control: %s; data: %s",
                          control->err.text, data->err.text);
@@ -140,10 +151,8 @@ static int report(const struct wait *w, int why, struct zrpc_error *err)
     return 0;
 }
 
-static int run(struct wait *w, int cancel_fd, struct zrpc_error *err)
+static int run(struct wait *w, const struct zrpc_cancel *cancel, struct zrpc_error *err)
 {
-    int why = 0;
-
     for (int i = 0; i < PINGS; i++) {
         struct ping *p = &w->pings[i];
         int errnum = pthread_create(&p->thread, NULL, run_ping, p);
@@ -155,34 +164,37 @@ static int run(struct wait *w, int cancel_fd, struct zrpc_error *err)
             eventfd_write(w->done_fd, 1);
         }
     }
-    watch(w, cancel_fd, &why);
+    watch(w, cancel);
     for (int i = 0; i < PINGS; i++)
         if (w->pings[i].started)
             pthread_join(w->pings[i].thread, NULL);
-    return report(w, why, err);
+    return report(w, zrpc_cancelled(cancel), err);
 }
 
-int zrpc_client_wait_for_connectivity(struct zrpc_client *c, zrpc_time deadline, int cancel_fd,
-                                      struct zrpc_error *err)
+int zrpc_client_wait_for_connectivity(struct zrpc_client *c, zrpc_time deadline,
+                                      const struct zrpc_cancel *cancel, struct zrpc_error *err)
 {
     struct wait w = {
         .client = c,
         .deadline = deadline,
         .done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
-        .give_up_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+        .give_up = ZRPC_CANCEL_NONE,
         .pings = {[CONTROL] = {.wait = &w, .run = ping_control}, [DATA] = {.wait = &w, .run = ping_data}},
     };
-    int rc;
+    int rc = 0;
 
-    if (w.done_fd < 0 || w.give_up_fd < 0)
+    if (w.done_fd < 0)
         rc = zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "eventfd");
-    else
+    if (rc == 0)
+        rc = zrpc_cancel_init(&w.give_up, err);
+    if (rc == 0)
         rc = zrpc_ping_message(w.message, err);
     if (rc == 0)
-        rc = run(&w, cancel_fd, err);
+        rc = run(&w, cancel, err);
+    zrpc_log(c->options.log, ZRPC_LOG_INFO, rc < 0 ? "no connectivity" : "connectivity", "server",
+             c->dialer->ops->address(c->dialer), "err", rc < 0 && err != NULL ? err->text : "", NULL);
+    zrpc_cancel_dispose(&w.give_up);
     if (w.done_fd >= 0)
         close(w.done_fd);
-    if (w.give_up_fd >= 0)
-        close(w.give_up_fd);
     return rc;
 }

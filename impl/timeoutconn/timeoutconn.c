@@ -21,6 +21,7 @@ struct zrpc_timeoutconn {
     struct zrpc_wire *wire;
     struct direction directions[2]; /* by enum zrpc_direction */
     atomic_bool cancelled;
+    const struct zrpc_cancel *cancel; /* NULL: none */
 };
 
 static const char *const direction_names[] = {"read", "write"};
@@ -78,6 +79,11 @@ void zrpc_timeoutconn_set_deadline(struct zrpc_timeoutconn *c, enum zrpc_directi
     raise_event(&c->directions[dir]);
 }
 
+void zrpc_timeoutconn_set_cancel(struct zrpc_timeoutconn *c, const struct zrpc_cancel *cancel)
+{
+    c->cancel = cancel;
+}
+
 void zrpc_timeoutconn_cancel(struct zrpc_timeoutconn *c)
 {
     atomic_store(&c->cancelled, true);
@@ -90,7 +96,7 @@ static int check(struct zrpc_timeoutconn *c, enum zrpc_direction dir, struct zrp
 {
     zrpc_time deadline = atomic_load(&c->directions[dir].deadline);
 
-    if (atomic_load(&c->cancelled))
+    if (atomic_load(&c->cancelled) || zrpc_cancelled(c->cancel))
         return zrpc_fail(err, ZRPC_ERR_CANCELLED, "%s wire: %s cancelled", c->wire->ops->name,
                          direction_names[dir]);
     if (deadline != ZRPC_NEVER && zrpc_now() >= deadline)
@@ -103,13 +109,15 @@ static int check(struct zrpc_timeoutconn *c, enum zrpc_direction dir, struct zrp
 static int wait_ready(struct zrpc_timeoutconn *c, enum zrpc_direction dir, struct zrpc_error *err)
 {
     struct direction *d = &c->directions[dir];
-    struct pollfd p[] = {zrpc_wire_wait(c->wire, dir), {.fd = d->changed_event, .events = POLLIN}};
+    struct pollfd p[] = {zrpc_wire_wait(c->wire, dir),
+                         {.fd = d->changed_event, .events = POLLIN},
+                         zrpc_cancel_wait(c->cancel)};
     eventfd_t raised;
     int n;
 
     if (p[0].fd < 0)
         return 0;
-    n = poll(p, 2, zrpc_poll_timeout(zrpc_now(), atomic_load(&d->deadline)));
+    n = poll(p, 3, zrpc_poll_timeout(zrpc_now(), atomic_load(&d->deadline)));
     if (n < 0 && errno != EINTR)
         return zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "%s wire: poll", c->wire->ops->name);
     if (n > 0 && p[1].revents != 0)

@@ -35,7 +35,7 @@ static int make_tcp_pair(struct zrpc_wire *out[2])
         return rc;
     rc = zrpc_dialer_parse(listener->ops->address(listener), ZRPC_DIAL_TIMEOUT_DEFAULT, &dialer, NULL);
     if (rc == 0) {
-        rc = dialer->ops->dial(dialer, ZRPC_NEVER, &out[0], NULL);
+        rc = dialer->ops->dial(dialer, ZRPC_NEVER, NULL, &out[0], NULL);
         dialer->ops->close(dialer);
     }
     while (rc == 0 && (rc = listener->ops->accept(listener, &accepted, NULL)) == ZRPC_ERR_AGAIN) {

@@ -205,15 +205,15 @@ static void knock_begin(struct knock *k)
     pthread_mutex_unlock(&registry_lock);
 }
 
-/* Until accepted or time is up; then the queue is left, unless the answer came at the last moment. */
-static int knock_end(struct knock *k, zrpc_time deadline, struct zrpc_error *err)
+/* Until accepted, cancelled or time is up; then the queue is left, unless the answer came at the last moment.
+ */
+static int knock_end(struct knock *k, zrpc_time deadline, const struct zrpc_cancel *cancel,
+                     struct zrpc_error *err)
 {
-    struct pollfd p = {.fd = k->accepted_event, .events = POLLIN};
+    int rc = zrpc_await((struct pollfd){.fd = k->accepted_event, .events = POLLIN}, deadline, cancel, err);
     const struct local_listener *l;
     bool accepted;
 
-    while (poll(&p, 1, zrpc_poll_timeout(zrpc_now(), deadline)) <= 0 && zrpc_now() < deadline)
-        continue;
     pthread_mutex_lock(&registry_lock);
     accepted = k->accepted;
     l = *find_listener(k->name);
@@ -228,13 +228,15 @@ static int knock_end(struct knock *k, zrpc_time deadline, struct zrpc_error *err
             (void)eventfd_read(l->event, &one);
     }
     pthread_mutex_unlock(&registry_lock);
-    if (!accepted)
-        return zrpc_fail(err, ZRPC_ERR_TIMEOUT, l == NULL ? "nobody listens there" : "not accepted in time");
-    return 0;
+    if (accepted)
+        return 0;
+    if (rc == ZRPC_ERR_TIMEOUT)
+        return zrpc_fail(err, rc, l == NULL ? "nobody listens there" : "not accepted in time");
+    return rc;
 }
 
-static int local_dial(struct zrpc_dialer *dialer, zrpc_time deadline, struct zrpc_wire **out,
-                      struct zrpc_error *err)
+static int local_dial(struct zrpc_dialer *dialer, zrpc_time deadline, const struct zrpc_cancel *cancel,
+                      struct zrpc_wire **out, struct zrpc_error *err)
 {
     const struct local_dialer *d = (const struct local_dialer *)dialer;
     struct knock k = {
@@ -250,7 +252,7 @@ static int local_dial(struct zrpc_dialer *dialer, zrpc_time deadline, struct zrp
         goto out;
     k.wire = pair[1];
     knock_begin(&k);
-    rc = knock_end(&k, deadline, err);
+    rc = knock_end(&k, deadline, cancel, err);
     if (rc < 0) {
         zrpc_wire_close(pair[0]);
         zrpc_wire_close(pair[1]);

@@ -29,7 +29,7 @@ static void *dial(void *arg)
     d->rc = zrpc_dialer_parse(d->endpoint, d->timeout, &dialer, &d->err);
     if (d->rc < 0)
         return NULL;
-    d->rc = dialer->ops->dial(dialer, d->deadline, &d->wire, &d->err);
+    d->rc = dialer->ops->dial(dialer, d->deadline, NULL, &d->wire, &d->err);
     dialer->ops->close(dialer);
     return NULL;
 }

@@ -1,5 +1,5 @@
 /* Looking up a name can take minutes and cannot be interrupted, so it has a thread of its own, which the
- * caller leaves behind when time is up. Numbers are converted on the spot. */
+ * caller leaves behind when time is up or nobody wants it any more. Numbers are converted on the spot. */
 #include "transport/tcp_socket.h"
 
 #include <errno.h>
@@ -16,8 +16,7 @@ struct lookup {
     struct addrinfo *result;
     int status; /* of getaddrinfo */
     int status_errno;
-    atomic_bool done;
-    int done_event;  /* raised after `done` is set */
+    int done_event;  /* read by the caller alone: it then has what is above */
     atomic_int refs; /* the caller and the thread; the last one frees */
 };
 
@@ -33,14 +32,14 @@ static void lookup_unref(struct lookup *l)
 
 static void *lookup_thread(void *arg)
 {
+    const uint64_t one = 1;
     struct lookup *l = arg;
 
     l->status = getaddrinfo(l->address.host, l->address.port, &l->hints, &l->result);
     l->status_errno = errno;
     if (l->status != 0)
         l->result = NULL;
-    atomic_store(&l->done, true);
-    (void)eventfd_write(l->done_event, 1); /* cannot overflow: written once */
+    (void)!write(l->done_event, &one, sizeof one); /* cannot overflow: written once */
     lookup_unref(l);
     return NULL;
 }
@@ -55,7 +54,6 @@ static int lookup_new(const struct zrpc_tcp_address *address, const struct addri
     l->address = *address;
     l->hints = *hints;
     atomic_init(&l->refs, 1);
-    atomic_init(&l->done, false);
     l->done_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (l->done_event < 0) {
         free(l);
@@ -84,18 +82,15 @@ static int lookup_start(struct lookup *l, struct zrpc_error *err)
     return 0;
 }
 
-static int lookup_wait(struct lookup *l, zrpc_time deadline, struct zrpc_error *err)
+static int lookup_wait(struct lookup *l, zrpc_time deadline, const struct zrpc_cancel *cancel,
+                       struct zrpc_error *err)
 {
-    struct pollfd p = {.fd = l->done_event, .events = POLLIN};
-    zrpc_time now = zrpc_now();
+    uint64_t ignored;
+    int rc = zrpc_await((struct pollfd){.fd = l->done_event, .events = POLLIN}, deadline, cancel, err);
 
-    for (; !atomic_load(&l->done); now = zrpc_now()) {
-        if (now >= deadline)
-            return zrpc_fail(err, ZRPC_ERR_TIMEOUT, "resolve %s: no answer in time", l->address.host);
-        if (poll(&p, 1, zrpc_poll_timeout(now, deadline)) < 0 && errno != EINTR)
-            return zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "resolve %s: poll", l->address.host);
-    }
-    return 0;
+    if (rc == 0)
+        (void)!read(l->done_event, &ignored, sizeof ignored);
+    return rc < 0 ? zrpc_error_prefix(err, rc, "resolve %s", l->address.host) : 0;
 }
 
 static int fail_status(const struct zrpc_tcp_address *address, int status, int errnum, struct zrpc_error *err)
@@ -110,8 +105,8 @@ static int fail_status(const struct zrpc_tcp_address *address, int status, int e
     return zrpc_fail(err, ZRPC_ERR_RESOLVE, "resolve %s, port %s: %s", address->host, address->port, text);
 }
 
-int zrpc_resolve(const struct zrpc_tcp_address *address, int flags, zrpc_time deadline, struct addrinfo **out,
-                 struct zrpc_error *err)
+int zrpc_resolve(const struct zrpc_tcp_address *address, int flags, zrpc_time deadline,
+                 const struct zrpc_cancel *cancel, struct addrinfo **out, struct zrpc_error *err)
 {
     const char *host = address->host[0] == '\0' ? NULL : address->host;
     struct addrinfo hints = {.ai_family = AF_UNSPEC,
@@ -131,7 +126,7 @@ int zrpc_resolve(const struct zrpc_tcp_address *address, int flags, zrpc_time de
         return rc;
     rc = lookup_start(l, err);
     if (rc == 0)
-        rc = lookup_wait(l, deadline, err);
+        rc = lookup_wait(l, deadline, cancel, err);
     if (rc == 0 && l->status != 0)
         rc = fail_status(address, l->status, l->status_errno, err);
     if (rc == 0) {

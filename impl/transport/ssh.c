@@ -6,6 +6,8 @@
 #include "transport/ssh_wire.h"
 #include "zrpc/transport_ssh.h"
 
+#define DIAL_FAILED_PATIENCE (50 * ZRPC_MILLISECOND) /* with an ssh that carries nothing yet */
+
 struct ssh_wire {
     struct zrpc_ssh_wire pair;
     struct zrpc_ssh_process process;
@@ -17,7 +19,7 @@ static int ssh_ended(struct zrpc_ssh_wire *pair, struct zrpc_error *err)
 {
     struct ssh_wire *w = (struct ssh_wire *)pair;
 
-    if (zrpc_ssh_process_wait(&w->process, ZRPC_SSH_END_MS * ZRPC_MILLISECOND) &&
+    if (zrpc_ssh_process_wait(&w->process, zrpc_now() + ZRPC_SSH_END_MS * ZRPC_MILLISECOND, NULL) &&
         zrpc_ssh_process_failed(&w->process))
         return zrpc_fail(err, ZRPC_ERR_RESET, "ssh wire: read: the connection is lost");
     return 0;
@@ -27,7 +29,7 @@ static void ssh_explain(struct zrpc_ssh_wire *pair, struct zrpc_error *err)
 {
     struct ssh_wire *w = (struct ssh_wire *)pair;
 
-    zrpc_ssh_process_wait(&w->process, 0);
+    zrpc_ssh_process_wait(&w->process, 0, NULL);
     zrpc_ssh_process_explain(&w->process, err);
 }
 
@@ -75,35 +77,37 @@ static int expect_helo(const char *message, struct zrpc_error *err)
     return zrpc_fail(err, ZRPC_ERR_DIAL, "expected SSHCON_HELO, got \"%s\"", shown);
 }
 
-static int open_exchange(struct ssh_wire *w, zrpc_time deadline, struct zrpc_error *err)
+static int open_exchange(struct ssh_wire *w, zrpc_time deadline, const struct zrpc_cancel *cancel,
+                         struct zrpc_error *err)
 {
     char message[ZRPC_SSH_MESSAGE_LEN];
-    int rc = zrpc_ssh_wire_read(&w->pair, message, sizeof message, deadline, err);
+    int rc = zrpc_ssh_wire_read(&w->pair, message, sizeof message, deadline, cancel, err);
 
     if (rc == 0)
         rc = expect_helo(message, err);
     if (rc == 0)
-        rc = zrpc_ssh_wire_write(&w->pair, zrpc_ssh_begin, sizeof zrpc_ssh_begin, deadline, err);
+        rc = zrpc_ssh_wire_write(&w->pair, zrpc_ssh_begin, sizeof zrpc_ssh_begin, deadline, cancel, err);
     return rc;
 }
 
 /* Where the stream broke off, or the proxy gave up, ssh is about to end and to say why. */
-static int explain_failure(struct ssh_wire *w, int rc, struct zrpc_error *err)
+static int explain_failure(struct ssh_wire *w, int rc, zrpc_time deadline, const struct zrpc_cancel *cancel,
+                           struct zrpc_error *err)
 {
     bool lost = rc == ZRPC_ERR_END || rc == ZRPC_ERR_RESET;
 
     if (err == NULL)
         return lost ? ZRPC_ERR_DIAL : rc;
     if (lost || rc == ZRPC_ERR_UNAVAILABLE)
-        zrpc_ssh_process_wait(&w->process, ZRPC_SECOND);
+        zrpc_ssh_process_wait(&w->process, zrpc_earlier(deadline, zrpc_now() + ZRPC_SECOND), cancel);
     if (lost)
         rc = zrpc_fail(err, ZRPC_ERR_DIAL, "no connection");
     zrpc_ssh_process_explain(&w->process, err);
     return rc;
 }
 
-static int connect_wire(const struct ssh_dialer *d, zrpc_time deadline, struct zrpc_wire **out,
-                        struct zrpc_error *err)
+static int connect_wire(const struct ssh_dialer *d, zrpc_time deadline, const struct zrpc_cancel *cancel,
+                        struct zrpc_wire **out, struct zrpc_error *err)
 {
     struct ssh_wire *w = calloc(1, sizeof *w);
     int stdin_fd, stdout_fd, rc;
@@ -118,11 +122,12 @@ static int connect_wire(const struct ssh_dialer *d, zrpc_time deadline, struct z
     zrpc_ssh_wire_init(&w->pair, &side);
     rc = zrpc_ssh_wire_attach(&w->pair, stdout_fd, stdin_fd, err);
     if (rc == 0) {
-        rc = open_exchange(w, deadline, err);
+        rc = open_exchange(w, deadline, cancel, err);
         if (rc < 0)
-            rc = explain_failure(w, rc, err);
+            rc = explain_failure(w, rc, deadline, cancel, err);
     }
     if (rc < 0) {
+        w->process.patience = DIAL_FAILED_PATIENCE;
         zrpc_wire_close(&w->pair.base);
         return rc;
     }
@@ -130,14 +135,14 @@ static int connect_wire(const struct ssh_dialer *d, zrpc_time deadline, struct z
     return 0;
 }
 
-static int ssh_dial(struct zrpc_dialer *dialer, zrpc_time deadline, struct zrpc_wire **out,
-                    struct zrpc_error *err)
+static int ssh_dial(struct zrpc_dialer *dialer, zrpc_time deadline, const struct zrpc_cancel *cancel,
+                    struct zrpc_wire **out, struct zrpc_error *err)
 {
     const struct ssh_dialer *d = (const struct ssh_dialer *)dialer;
     int rc;
 
     deadline = zrpc_earlier(deadline, zrpc_deadline(zrpc_now(), d->timeout));
-    rc = connect_wire(d, deadline, out, err);
+    rc = connect_wire(d, deadline, cancel, out, err);
     return rc < 0 ? zrpc_error_prefix(err, rc, "dial %s", d->address) : 0;
 }
 

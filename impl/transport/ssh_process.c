@@ -88,7 +88,7 @@ int zrpc_ssh_process_start(struct zrpc_ssh_process *p, char *const argv[], int *
     struct pipes pipes;
     int errnum, rc = open_pipes(&pipes, err);
 
-    *p = (struct zrpc_ssh_process){.stderr_fd = -1};
+    *p = (struct zrpc_ssh_process){.stderr_fd = -1, .patience = TERM_TO_KILL};
     if (rc < 0)
         goto failed;
     errnum = spawn(&p->pid, argv, pipes.theirs);
@@ -159,11 +159,11 @@ static void doze(struct zrpc_ssh_process *p, zrpc_time now, zrpc_time deadline)
         (void)poll(NULL, 0, 1);
 }
 
-bool zrpc_ssh_process_wait(struct zrpc_ssh_process *p, zrpc_time timeout)
+bool zrpc_ssh_process_wait(struct zrpc_ssh_process *p, zrpc_time deadline, const struct zrpc_cancel *cancel)
 {
-    zrpc_time now = zrpc_now(), deadline = now + timeout;
+    zrpc_time now = zrpc_now();
 
-    for (; !reap_if_ended(p) && now < deadline; now = zrpc_now())
+    for (; !reap_if_ended(p) && now < deadline && !zrpc_cancelled(cancel); now = zrpc_now())
         doze(p, now, deadline);
     return p->ended;
 }
@@ -200,9 +200,9 @@ void zrpc_ssh_process_explain(struct zrpc_ssh_process *p, struct zrpc_error *err
 
 void zrpc_ssh_process_end(struct zrpc_ssh_process *p, zrpc_time grace)
 {
-    if (!zrpc_ssh_process_wait(p, grace)) {
+    if (!zrpc_ssh_process_wait(p, zrpc_now() + grace, NULL)) {
         kill(-p->pid, SIGTERM);
-        if (!zrpc_ssh_process_wait(p, TERM_TO_KILL))
+        if (!zrpc_ssh_process_wait(p, zrpc_now() + p->patience, NULL))
             reap(p);
     }
     close(p->stderr_fd);

@@ -7,15 +7,16 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "zrpc/clock.h"
+#include "zrpc/cancel.h"
 
 #define ZRPC_SSH_STDERR_MAX 600 /* bytes kept: the last ones */
 
 struct zrpc_ssh_process {
     pid_t pid;
     int stderr_fd;
-    bool ended; /* and reaped */
-    int status; /* as of waitpid(2), once it has ended */
+    zrpc_time patience; /* from SIGTERM to SIGKILL */
+    bool ended;         /* and reaped */
+    int status;         /* as of waitpid(2), once it has ended */
     char said[ZRPC_SSH_STDERR_MAX + 1];
     size_t n_said;
 };
@@ -26,14 +27,15 @@ int zrpc_ssh_process_start(struct zrpc_ssh_process *p, char *const argv[], int *
                            struct zrpc_error *err);
 /* Reads what stderr has, without waiting. */
 void zrpc_ssh_process_listen(struct zrpc_ssh_process *p);
-/* Until it has ended, at most so long: whether it has. What is left of its process group is killed then. */
-bool zrpc_ssh_process_wait(struct zrpc_ssh_process *p, zrpc_time timeout);
+/* Until it has ended, at most until `deadline` or cancelled: whether it has. What is left of its process
+ * group is killed then. */
+bool zrpc_ssh_process_wait(struct zrpc_ssh_process *p, zrpc_time deadline, const struct zrpc_cancel *cancel);
 /* Has ended, with another status than 0. */
 bool zrpc_ssh_process_failed(const struct zrpc_ssh_process *p);
 /* Appends ": PROGRAM ended with status 255, saying: ..." as far as known to err's text. */
 void zrpc_ssh_process_explain(struct zrpc_ssh_process *p, struct zrpc_error *err);
-/* Waits `grace` for its end, then SIGTERM, a second, SIGKILL; reaps, and closes what start opened, but for
- * the caller's ends. */
+/* Waits `grace` for its end, then SIGTERM, p->patience (a second), SIGKILL; reaps, and closes what start
+ * opened, but for the caller's ends. */
 void zrpc_ssh_process_end(struct zrpc_ssh_process *p, zrpc_time grace);
 
 #endif

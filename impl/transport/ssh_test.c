@@ -88,7 +88,7 @@ static int dial_through(const char *text, zrpc_time timeout, struct zrpc_error *
 {
     struct zrpc_dialer *d = dialer_of(script("ssh", text), timeout);
     struct zrpc_wire *w = NULL;
-    int rc = d->ops->dial(d, ZRPC_NEVER, &w, err);
+    int rc = d->ops->dial(d, ZRPC_NEVER, NULL, &w, err);
 
     d->ops->close(d);
     zrpc_wire_close(w);
@@ -120,7 +120,7 @@ static void *run_dial(void *arg)
 {
     struct dial *d = arg;
 
-    d->rc = d->dialer->ops->dial(d->dialer, ZRPC_NEVER, &d->wire, &d->err);
+    d->rc = d->dialer->ops->dial(d->dialer, ZRPC_NEVER, NULL, &d->wire, &d->err);
     return NULL;
 }
 
@@ -221,7 +221,7 @@ static void command_line(void)
     options.ssh_command = script("ssh", text);
     CHECK_OK(zrpc_ssh_dialer(&options, &d, &err));
     CHECK_STR(d->ops->address(d), "ssh:me@host.example:2222");
-    CHECK_CODE(d->ops->dial(d, ZRPC_NEVER, &w, &err), ZRPC_ERR_DIAL);
+    CHECK_CODE(d->ops->dial(d, ZRPC_NEVER, NULL, &w, &err), ZRPC_ERR_DIAL);
     CHECK_CONTAINS(err.text, "dial ssh:me@host.example:2222: no connection: ssh ended with status 0");
     d->ops->close(d);
     f = fopen(zrpc_test_path("args"), "r");
@@ -281,7 +281,7 @@ static void programs_that_cannot_be_run(void)
     struct zrpc_wire *w;
     struct zrpc_error err;
 
-    CHECK_CODE(d->ops->dial(d, ZRPC_NEVER, &w, &err), ZRPC_ERR_DIAL);
+    CHECK_CODE(d->ops->dial(d, ZRPC_NEVER, NULL, &w, &err), ZRPC_ERR_DIAL);
     /* valgrind's posix_spawn learns of it as a shell would. */
     CHECK_CONTAINS(err.text, zrpc_under_valgrind() ? "ssh ended with status 127"
                                                    : "run /nowhere/ssh: No such file or directory");
@@ -644,7 +644,7 @@ static int dial_and_accept(void *arg)
     int control = -1, rc = zrpc_ssh_dialer(&options, &d, arg);
 
     if (rc == 0) {
-        rc = d->ops->dial(d, ZRPC_NEVER, &w, arg);
+        rc = d->ops->dial(d, ZRPC_NEVER, NULL, &w, arg);
         d->ops->close(d);
     }
     if (rc == ZRPC_ERR_UNAVAILABLE)

@@ -148,20 +148,18 @@ int zrpc_ssh_wire_attach(struct zrpc_ssh_wire *w, int read_fd, int write_fd, str
 }
 
 /* Until the direction is worth another try. */
-static int await(struct zrpc_ssh_wire *w, enum zrpc_direction dir, zrpc_time deadline, struct zrpc_error *err)
+static int await(struct zrpc_ssh_wire *w, enum zrpc_direction dir, zrpc_time deadline,
+                 const struct zrpc_cancel *cancel, struct zrpc_error *err)
 {
-    struct pollfd p = zrpc_wire_wait(&w->base, dir);
-    zrpc_time now = zrpc_now();
+    int rc = zrpc_await(zrpc_wire_wait(&w->base, dir), deadline, cancel, err);
 
-    if (now >= deadline)
-        return zrpc_fail(err, ZRPC_ERR_TIMEOUT, "%s wire: the opening messages took too long", w->side->name);
-    if (poll(&p, 1, zrpc_poll_timeout(now, deadline)) < 0 && errno != EINTR)
-        return zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "%s wire: poll", w->side->name);
-    return 0;
+    if (rc == ZRPC_ERR_TIMEOUT)
+        return zrpc_fail(err, rc, "%s wire: the opening messages took too long", w->side->name);
+    return rc < 0 ? zrpc_error_prefix(err, rc, "%s wire", w->side->name) : 0;
 }
 
 int zrpc_ssh_wire_read(struct zrpc_ssh_wire *w, char *buf, size_t len, zrpc_time deadline,
-                       struct zrpc_error *err)
+                       const struct zrpc_cancel *cancel, struct zrpc_error *err)
 {
     size_t have = 0;
 
@@ -170,7 +168,7 @@ int zrpc_ssh_wire_read(struct zrpc_ssh_wire *w, char *buf, size_t len, zrpc_time
         ssize_t got = zrpc_wire_readv(&w->base, &iov, 1, err);
 
         if (got == ZRPC_ERR_AGAIN)
-            got = await(w, ZRPC_READ, deadline, err);
+            got = await(w, ZRPC_READ, deadline, cancel, err);
         else if (got == 0)
             got = zrpc_fail(err, ZRPC_ERR_END, "%s wire: end of file after %zu of %zu bytes", w->side->name,
                             have, len);
@@ -182,7 +180,7 @@ int zrpc_ssh_wire_read(struct zrpc_ssh_wire *w, char *buf, size_t len, zrpc_time
 }
 
 int zrpc_ssh_wire_write(struct zrpc_ssh_wire *w, const char *buf, size_t len, zrpc_time deadline,
-                        struct zrpc_error *err)
+                        const struct zrpc_cancel *cancel, struct zrpc_error *err)
 {
     size_t done = 0;
 
@@ -191,7 +189,7 @@ int zrpc_ssh_wire_write(struct zrpc_ssh_wire *w, const char *buf, size_t len, zr
         ssize_t put = zrpc_wire_writev(&w->base, &iov, 1, err);
 
         if (put == ZRPC_ERR_AGAIN)
-            put = await(w, ZRPC_WRITE, deadline, err);
+            put = await(w, ZRPC_WRITE, deadline, cancel, err);
         if (put < 0)
             return (int)put;
         done += (size_t)put;

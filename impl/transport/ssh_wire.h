@@ -52,10 +52,10 @@ struct zrpc_ssh_wire {
 void zrpc_ssh_wire_init(struct zrpc_ssh_wire *w, const struct zrpc_ssh_side *side);
 /* Takes the two descriptors; on failure they are closed. */
 int zrpc_ssh_wire_attach(struct zrpc_ssh_wire *w, int read_fd, int write_fd, struct zrpc_error *err);
-/* Exactly these many bytes, until `deadline`. */
+/* Exactly these many bytes, until `deadline` or cancelled. */
 int zrpc_ssh_wire_read(struct zrpc_ssh_wire *w, char *buf, size_t len, zrpc_time deadline,
-                       struct zrpc_error *err);
+                       const struct zrpc_cancel *cancel, struct zrpc_error *err);
 int zrpc_ssh_wire_write(struct zrpc_ssh_wire *w, const char *buf, size_t len, zrpc_time deadline,
-                        struct zrpc_error *err);
+                        const struct zrpc_cancel *cancel, struct zrpc_error *err);
 
 #endif

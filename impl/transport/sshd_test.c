@@ -90,7 +90,7 @@ static bool sshd_answers(void)
 
     snprintf(at.port, sizeof at.port, "%u", port);
     for (int i = 0; i < 100; i++) {
-        if (zrpc_tcp_connect(&at, ZRPC_NEVER, &fd, NULL) == 0) {
+        if (zrpc_tcp_connect(&at, ZRPC_NEVER, NULL, &fd, NULL) == 0) {
             close(fd);
             return true;
         }
@@ -163,7 +163,7 @@ static void *run_dial(void *arg)
 {
     struct dial *d = arg;
 
-    d->rc = d->dialer->ops->dial(d->dialer, ZRPC_NEVER, &d->wire, &d->err);
+    d->rc = d->dialer->ops->dial(d->dialer, ZRPC_NEVER, NULL, &d->wire, &d->err);
     return NULL;
 }
 
@@ -369,12 +369,12 @@ static void refusals_name_their_reason(void)
     struct zrpc_wire *w;
     struct zrpc_error err;
 
-    CHECK_CODE(d->ops->dial(d, ZRPC_NEVER, &w, &err), ZRPC_ERR_DIAL);
+    CHECK_CODE(d->ops->dial(d, ZRPC_NEVER, NULL, &w, &err), ZRPC_ERR_DIAL);
     CHECK_CONTAINS(err.text, "ssh ended with status 255; its stderr: ");
     CHECK_CONTAINS(err.text, "Permission denied");
     d->ops->close(d);
     d = dialer_with("client"); /* and no daemon */
-    CHECK_CODE(d->ops->dial(d, ZRPC_NEVER, &w, &err), ZRPC_ERR_UNAVAILABLE);
+    CHECK_CODE(d->ops->dial(d, ZRPC_NEVER, NULL, &w, &err), ZRPC_ERR_UNAVAILABLE);
     d->ops->close(d);
 }
 

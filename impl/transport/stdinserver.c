@@ -129,9 +129,9 @@ static int begin(struct stdinserver_wire *w, zrpc_time deadline, struct zrpc_err
     if (rc == 0)
         rc = zrpc_ssh_wire_attach(&w->pair, fds[0], fds[1], err);
     if (rc == 0)
-        rc = zrpc_ssh_wire_write(&w->pair, zrpc_ssh_helo, sizeof zrpc_ssh_helo, deadline, err);
+        rc = zrpc_ssh_wire_write(&w->pair, zrpc_ssh_helo, sizeof zrpc_ssh_helo, deadline, NULL, err);
     if (rc == 0)
-        rc = zrpc_ssh_wire_read(&w->pair, message, sizeof message, deadline, err);
+        rc = zrpc_ssh_wire_read(&w->pair, message, sizeof message, deadline, NULL, err);
     if (rc == 0 && memcmp(message, zrpc_ssh_begin, sizeof message) != 0)
         rc = zrpc_fail(err, ZRPC_ERR_HANDSHAKE, "expected SSHCON_BEGIN, got something else");
     return rc;

@@ -115,14 +115,14 @@ struct tcp_dialer {
     char address[ZRPC_ADDRESS_MAX];
 };
 
-static int tcp_dial(struct zrpc_dialer *dialer, zrpc_time deadline, struct zrpc_wire **out,
-                    struct zrpc_error *err)
+static int tcp_dial(struct zrpc_dialer *dialer, zrpc_time deadline, const struct zrpc_cancel *cancel,
+                    struct zrpc_wire **out, struct zrpc_error *err)
 {
     const struct tcp_dialer *d = (const struct tcp_dialer *)dialer;
     int fd, rc;
 
     deadline = zrpc_earlier(deadline, zrpc_deadline(zrpc_now(), d->timeout));
-    rc = zrpc_tcp_connect(&d->to, deadline, &fd, err);
+    rc = zrpc_tcp_connect(&d->to, deadline, cancel, &fd, err);
     if (rc < 0)
         return zrpc_error_prefix(err, rc, "dial %s", d->address);
     rc = zrpc_wire_from_fds("tcp", fd, fd, out, err);

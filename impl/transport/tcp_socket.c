@@ -106,48 +106,45 @@ static bool connected_to_itself(int fd)
            memcmp(&self, &peer, self_len) == 0;
 }
 
-/* Until the connection under way stands, failed, or time is up: an errno, 0 for success. */
-static int wait_connected(int fd, zrpc_time deadline)
+static int connect_socket(int fd, const struct addrinfo *ai, zrpc_time deadline,
+                          const struct zrpc_cancel *cancel, const char *text, struct zrpc_error *err)
 {
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
-    int errnum = 0, n;
+    int errnum = 0, rc;
     socklen_t len = sizeof errnum;
 
-    do {
-        n = poll(&p, 1, zrpc_poll_timeout(zrpc_now(), deadline));
-        if (n < 0 && errno != EINTR)
-            return errno;
-    } while (n <= 0 && zrpc_now() < deadline);
-    if (n <= 0)
-        return EINPROGRESS;
-    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &errnum, &len) < 0 ? errno : errnum;
+    if (connect(fd, ai->ai_addr, ai->ai_addrlen) < 0)
+        errnum = errno;
+    if (errnum == EINPROGRESS || errnum == EINTR) {
+        rc = zrpc_await((struct pollfd){.fd = fd, .events = POLLOUT}, deadline, cancel, err);
+        if (rc < 0)
+            return zrpc_error_prefix(err, rc, "%s", text);
+        if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &errnum, &len) < 0)
+            errnum = errno;
+    }
+    if (errnum == 0 && connected_to_itself(fd))
+        errnum = ECONNREFUSED;
+    return errnum == 0 ? 0 : zrpc_fail_errno(err, ZRPC_ERR_DIAL, errnum, "%s", text);
 }
 
-static int connect_one(const struct addrinfo *ai, zrpc_time deadline, int *out, struct zrpc_error *err)
+static int connect_one(const struct addrinfo *ai, zrpc_time deadline, const struct zrpc_cancel *cancel,
+                       int *out, struct zrpc_error *err)
 {
     struct sockaddr_storage to = {0};
     char text[ZRPC_ADDRESS_MAX];
-    int errnum = 0, fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int rc, fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     memcpy(&to, ai->ai_addr, ai->ai_addrlen);
     zrpc_tcp_format("connect to tcp", &to, text);
     if (fd < 0)
         return zrpc_fail_errno(err, ZRPC_ERR_DIAL, errno, "%s: socket", text);
-    if (connect(fd, ai->ai_addr, ai->ai_addrlen) < 0)
-        errnum = errno;
-    if (errnum == EINPROGRESS || errnum == EINTR)
-        errnum = wait_connected(fd, deadline);
-    if (errnum == 0 && connected_to_itself(fd))
-        errnum = ECONNREFUSED;
-    if (errnum == 0) {
-        set_nodelay(fd);
-        *out = fd;
-        return 0;
+    rc = connect_socket(fd, ai, deadline, cancel, text, err);
+    if (rc < 0) {
+        close(fd);
+        return rc;
     }
-    close(fd);
-    if (errnum == EINPROGRESS)
-        return zrpc_fail(err, ZRPC_ERR_TIMEOUT, "%s: no answer in time", text);
-    return zrpc_fail_errno(err, ZRPC_ERR_DIAL, errnum, "%s", text);
+    set_nodelay(fd);
+    *out = fd;
+    return 0;
 }
 
 /* An even share of the time left, so that one address that never answers does not use up the others'. */
@@ -160,17 +157,17 @@ static zrpc_time share(zrpc_time now, zrpc_time deadline, const struct addrinfo 
     return deadline == ZRPC_NEVER || deadline <= now ? deadline : now + (deadline - now) / n;
 }
 
-int zrpc_tcp_connect(const struct zrpc_tcp_address *address, zrpc_time deadline, int *out,
-                     struct zrpc_error *err)
+int zrpc_tcp_connect(const struct zrpc_tcp_address *address, zrpc_time deadline,
+                     const struct zrpc_cancel *cancel, int *out, struct zrpc_error *err)
 {
     struct addrinfo *all = NULL;
-    int rc = zrpc_resolve(address, 0, deadline, &all, err);
+    int rc = zrpc_resolve(address, 0, deadline, cancel, &all, err);
 
     if (rc < 0)
         return rc;
     rc = zrpc_fail(err, ZRPC_ERR_RESOLVE, "resolve %s: no address", address->host);
-    for (const struct addrinfo *ai = all; ai != NULL && rc < 0; ai = ai->ai_next)
-        rc = connect_one(ai, share(zrpc_now(), deadline, ai), out, err);
+    for (const struct addrinfo *ai = all; ai != NULL && rc < 0 && rc != ZRPC_ERR_CANCELLED; ai = ai->ai_next)
+        rc = connect_one(ai, share(zrpc_now(), deadline, ai), cancel, out, err);
     freeaddrinfo(all);
     return rc;
 }
@@ -228,7 +225,7 @@ int zrpc_tcp_bind(const struct zrpc_tcp_address *address, int *out, struct zrpc_
     /* One socket serves both families, where there are two. */
     if (at.host[0] == '\0')
         strcpy(at.host, host_has_ipv6() ? "::" : "0.0.0.0");
-    rc = zrpc_resolve(&at, AI_PASSIVE, ZRPC_NEVER, &all, err);
+    rc = zrpc_resolve(&at, AI_PASSIVE, ZRPC_NEVER, NULL, &all, err);
     if (rc < 0)
         return rc;
     rc = zrpc_fail(err, ZRPC_ERR_RESOLVE, "resolve %s: no address", at.host);

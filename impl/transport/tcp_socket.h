@@ -22,10 +22,10 @@ struct zrpc_tcp_address {
 int zrpc_tcp_address_parse(const char *text, struct zrpc_tcp_address *out, struct zrpc_error *err);
 
 /* Resolves (ZRPC_ERR_RESOLVE) and connects to the first address that answers: ZRPC_ERR_DIAL with the last
- * one's failure, ZRPC_ERR_TIMEOUT at `deadline`. Addresses share the time left evenly. *out is a connected
- * socket. */
-int zrpc_tcp_connect(const struct zrpc_tcp_address *address, zrpc_time deadline, int *out,
-                     struct zrpc_error *err);
+ * one's failure, ZRPC_ERR_TIMEOUT at `deadline`, ZRPC_ERR_CANCELLED. Addresses share the time left evenly.
+ * *out is a connected socket. */
+int zrpc_tcp_connect(const struct zrpc_tcp_address *address, zrpc_time deadline,
+                     const struct zrpc_cancel *cancel, int *out, struct zrpc_error *err);
 
 /* A listening socket with SO_REUSEADDR. ZRPC_ERR_RESOLVE, ZRPC_ERR_LISTEN. */
 int zrpc_tcp_bind(const struct zrpc_tcp_address *address, int *out, struct zrpc_error *err);
@@ -40,10 +40,11 @@ const char *zrpc_tcp_format(const char *prefix, const struct sockaddr_storage *a
 int zrpc_tcp_local_address(const char *prefix, int fd, char out[static ZRPC_ADDRESS_MAX],
                            struct zrpc_error *err);
 
-/* getaddrinfo(3) within `deadline`; the result is freed with freeaddrinfo(3). ZRPC_ERR_RESOLVE,
- * ZRPC_ERR_TIMEOUT, ZRPC_ERR_NOMEM. */
+/* getaddrinfo(3) within `deadline`; the result is freed with freeaddrinfo(3). It cannot be interrupted, so it
+ * has a thread of its own, which is left behind at the deadline or when cancelled. ZRPC_ERR_RESOLVE,
+ * ZRPC_ERR_TIMEOUT, ZRPC_ERR_CANCELLED, ZRPC_ERR_NOMEM. */
 struct addrinfo;
-int zrpc_resolve(const struct zrpc_tcp_address *address, int flags, zrpc_time deadline, struct addrinfo **out,
-                 struct zrpc_error *err);
+int zrpc_resolve(const struct zrpc_tcp_address *address, int flags, zrpc_time deadline,
+                 const struct zrpc_cancel *cancel, struct addrinfo **out, struct zrpc_error *err);
 
 #endif

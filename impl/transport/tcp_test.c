@@ -120,7 +120,7 @@ static int dial(const char *host, unsigned port, zrpc_time timeout, zrpc_time de
     rc = zrpc_tcp_dialer(address, timeout, &d, err);
     if (rc < 0)
         return rc;
-    rc = d->ops->dial(d, deadline, out, err);
+    rc = d->ops->dial(d, deadline, NULL, out, err);
     d->ops->close(d);
     return rc;
 }
@@ -570,6 +570,46 @@ static void slow_lookups_do_not_hold_the_caller(void)
     l->ops->close(l);
 }
 
+static void *raise_soon(void *cancel)
+{
+    poll(NULL, 0, 20);
+    zrpc_cancel_raise(cancel);
+    return NULL;
+}
+
+static void cancel_dialling(const char *host, unsigned port, const char *expected)
+{
+    struct zrpc_cancel cancel;
+    struct zrpc_wire *wire;
+    struct zrpc_error err = {0};
+    struct zrpc_dialer *d = NULL;
+    pthread_t thread;
+    char address[64];
+
+    snprintf(address, sizeof address, "%s:%u", host, port);
+    CHECK_OK(zrpc_cancel_init(&cancel, NULL));
+    CHECK_OK(zrpc_tcp_dialer(address, 0, &d, NULL));
+    CHECK_INT(pthread_create(&thread, NULL, raise_soon, &cancel), 0);
+    CHECK_CODE(d->ops->dial(d, ZRPC_NEVER, &cancel, &wire, &err), ZRPC_ERR_CANCELLED);
+    CHECK_CONTAINS(err.text, expected);
+    pthread_join(thread, NULL);
+    d->ops->close(d);
+    zrpc_cancel_dispose(&cancel);
+}
+
+static void dialling_can_be_cancelled(void)
+{
+    struct silent silent;
+
+    silent_start(&silent, "127.0.0.1", 0);
+    cancel_dialling("127.0.0.1", silent.port, "connect to tcp:127.0.0.1");
+    pthread_mutex_lock(&lookups);
+    cancel_dialling("slow.test", silent.port, "resolve slow.test: cancelled");
+    pthread_mutex_unlock(&lookups);
+    settle();
+    silent_stop(&silent);
+}
+
 /* Listens, dials by name (so with a thread that looks it up), accepts. */
 static int connect_once(void *arg)
 {
@@ -614,6 +654,7 @@ static const struct zrpc_test tests[] = {
     {"ports are reused", ports_are_reused},
     {"nobody listens", nobody_listens},
     {"dialling times out", dialling_times_out},
+    {"dialling can be cancelled", dialling_can_be_cancelled},
     {"silent addresses leave time for others", silent_addresses_leave_time_for_others},
     {"names with several addresses", names_with_several_addresses},
     {"slow lookups do not hold the caller", slow_lookups_do_not_hold_the_caller},

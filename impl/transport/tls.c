@@ -31,18 +31,18 @@ static int handshake_step(struct zrpc_tls_wire *w, short *events, struct zrpc_er
     return zrpc_tls_fail(w, ssl_error, errnum, "handshake", err);
 }
 
-int zrpc_tls_handshake(struct zrpc_tls_wire *w, zrpc_time deadline, struct zrpc_error *err)
+int zrpc_tls_handshake(struct zrpc_tls_wire *w, zrpc_time deadline, const struct zrpc_cancel *cancel,
+                       struct zrpc_error *err)
 {
     struct pollfd p = {.fd = w->fd};
     int rc;
 
     while ((rc = handshake_step(w, &p.events, err)) == 0) {
-        zrpc_time now = zrpc_now();
-
-        if (now >= deadline)
-            return zrpc_fail(err, ZRPC_ERR_TIMEOUT, "tls wire: handshake not complete in time");
-        if (poll(&p, 1, zrpc_poll_timeout(now, deadline)) < 0 && errno != EINTR)
-            return zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "tls wire: poll");
+        rc = zrpc_now() >= deadline ? ZRPC_ERR_TIMEOUT : zrpc_await(p, deadline, cancel, err);
+        if (rc == ZRPC_ERR_TIMEOUT)
+            return zrpc_fail(err, rc, "tls wire: handshake not complete in time");
+        if (rc < 0)
+            return zrpc_error_prefix(err, rc, "tls wire: handshake");
     }
     return rc < 0 ? rc : 0;
 }
@@ -93,7 +93,7 @@ static int tls_authenticate(struct zrpc_accepted *a, zrpc_time deadline, struct 
     int rc;
 
     deadline = zrpc_earlier(deadline, zrpc_deadline(zrpc_now(), w->context->handshake_timeout));
-    rc = zrpc_tls_handshake(w, deadline, err);
+    rc = zrpc_tls_handshake(w, deadline, NULL, err);
     if (rc == 0)
         rc = identify(w, a->identity, err);
     if (rc < 0)
@@ -204,12 +204,12 @@ static bool is_ip(const char *text)
     return inet_pton(AF_INET, text, ip) == 1 || inet_pton(AF_INET6, text, ip) == 1;
 }
 
-static int connect_wire(struct tls_dialer *d, zrpc_time deadline, struct zrpc_wire **out,
-                        struct zrpc_error *err)
+static int connect_wire(struct tls_dialer *d, zrpc_time deadline, const struct zrpc_cancel *cancel,
+                        struct zrpc_wire **out, struct zrpc_error *err)
 {
     const char *server_cn = d->context->server_cn;
     struct zrpc_tls_wire *w;
-    int fd, rc = zrpc_tcp_connect(&d->to, deadline, &fd, err);
+    int fd, rc = zrpc_tcp_connect(&d->to, deadline, cancel, &fd, err);
 
     if (rc < 0)
         return rc;
@@ -221,7 +221,7 @@ static int connect_wire(struct tls_dialer *d, zrpc_time deadline, struct zrpc_wi
     if (!is_ip(server_cn) && SSL_set_tlsext_host_name(w->ssl, server_cn) != 1)
         rc = zrpc_fail(err, ZRPC_ERR_USAGE, "tls: server_cn \"%s\" cannot be a server's name", server_cn);
     if (rc == 0)
-        rc = zrpc_tls_handshake(w, deadline, err);
+        rc = zrpc_tls_handshake(w, deadline, cancel, err);
     if (rc < 0) {
         zrpc_wire_close(&w->base);
         return rc;
@@ -230,14 +230,14 @@ static int connect_wire(struct tls_dialer *d, zrpc_time deadline, struct zrpc_wi
     return 0;
 }
 
-static int tls_dial(struct zrpc_dialer *dialer, zrpc_time deadline, struct zrpc_wire **out,
-                    struct zrpc_error *err)
+static int tls_dial(struct zrpc_dialer *dialer, zrpc_time deadline, const struct zrpc_cancel *cancel,
+                    struct zrpc_wire **out, struct zrpc_error *err)
 {
     struct tls_dialer *d = (struct tls_dialer *)dialer;
     int rc;
 
     deadline = zrpc_earlier(deadline, zrpc_deadline(zrpc_now(), d->timeout));
-    rc = connect_wire(d, deadline, out, err);
+    rc = connect_wire(d, deadline, cancel, out, err);
     return rc < 0 ? zrpc_error_prefix(err, rc, "dial %s", d->address) : 0;
 }
 

@@ -57,7 +57,8 @@ struct zrpc_tls_wire {
 int zrpc_tls_wire_new(struct zrpc_tls_context *context, int fd, struct zrpc_tls_wire **out,
                       struct zrpc_error *err);
 /* Blocks until done or `deadline`. */
-int zrpc_tls_handshake(struct zrpc_tls_wire *w, zrpc_time deadline, struct zrpc_error *err);
+int zrpc_tls_handshake(struct zrpc_tls_wire *w, zrpc_time deadline, const struct zrpc_cancel *cancel,
+                       struct zrpc_error *err);
 
 /* Of the TLS library's error queue (which is emptied) and errno, after a call that answered `ssl_error`:
  * fills *err with "WHAT: reason". */

@@ -71,7 +71,7 @@ static int plain_connect(const struct zrpc_listener *l)
     int fd = -1;
 
     CHECK_OK(zrpc_tcp_address_parse(host_port(l), &at, NULL));
-    CHECK_OK(zrpc_tcp_connect(&at, ZRPC_NEVER, &fd, NULL));
+    CHECK_OK(zrpc_tcp_connect(&at, ZRPC_NEVER, NULL, &fd, NULL));
     return fd;
 }
 
@@ -102,7 +102,7 @@ static void *run_dial(void *arg)
 {
     struct dial *d = arg;
 
-    d->rc = d->dialer->ops->dial(d->dialer, ZRPC_NEVER, &d->wire, &d->err);
+    d->rc = d->dialer->ops->dial(d->dialer, ZRPC_NEVER, NULL, &d->wire, &d->err);
     return NULL;
 }
 
@@ -812,7 +812,7 @@ static void dialling_a_silent_server_times_out(void)
     CHECK_OK(zrpc_tcp_bind(&at, &fd, &err));
     CHECK_OK(zrpc_tcp_local_address("tls", fd, address, &err));
     CHECK_OK(zrpc_tls_dialer(address + 4, &files, "server1", 30 * ZRPC_MILLISECOND, &d, &err));
-    CHECK_CODE(d->ops->dial(d, ZRPC_NEVER, &w, &err), ZRPC_ERR_TIMEOUT);
+    CHECK_CODE(d->ops->dial(d, ZRPC_NEVER, NULL, &w, &err), ZRPC_ERR_TIMEOUT);
     CHECK_CONTAINS(err.text, "dial tls:127.0.0.1:");
     d->ops->close(d);
     close(fd);
@@ -834,7 +834,7 @@ static int listen_dial_accept(void *arg)
     if (rc == 0)
         rc = zrpc_tcp_address_parse(host_port(l), &at, arg);
     if (rc == 0)
-        rc = zrpc_tcp_connect(&at, ZRPC_NEVER, &client, arg);
+        rc = zrpc_tcp_connect(&at, ZRPC_NEVER, NULL, &client, arg);
     while (rc == 0 && (rc = l->ops->accept(l, &accepted, arg)) == ZRPC_ERR_AGAIN)
         rc = poll(&(struct pollfd){.fd = l->ops->fd(l), .events = POLLIN}, 1, -1) < 0 ? ZRPC_ERR_SYSTEM : 0;
     if (rc == 0)

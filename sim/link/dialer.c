@@ -17,7 +17,7 @@ static int open_tcp(struct zrpc_link_dialer *d, const char *rest, struct zrpc_er
 
     d->kind = ZRPC_LINK_TCP;
     if (rc == 0)
-        rc = zrpc_resolve(&address, 0, zrpc_deadline(zrpc_now(), 10 * ZRPC_SECOND), &d->addresses, err);
+        rc = zrpc_resolve(&address, 0, zrpc_deadline(zrpc_now(), 10 * ZRPC_SECOND), NULL, &d->addresses, err);
     return rc;
 }
 

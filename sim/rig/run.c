@@ -88,7 +88,7 @@ static int connect_to_server(const struct rig *rig, int *out, struct zrpc_error 
     struct zrpc_tcp_address address;
     int rc = zrpc_tcp_address_parse(rig->address, &address, err);
 
-    return rc < 0 ? rc : zrpc_tcp_connect(&address, zrpc_now() + CONNECT_TIME, out, err);
+    return rc < 0 ? rc : zrpc_tcp_connect(&address, zrpc_now() + CONNECT_TIME, NULL, out, err);
 }
 
 static size_t stalls_of(const struct zrpc_rig_config *config,

@@ -124,7 +124,7 @@ static int dial(void *ctx, zrpc_time deadline, struct zrpc_wire **out, struct zr
 {
     struct zrpc_dialer *dialer = ctx;
 
-    return dialer->ops->dial(dialer, deadline, out, err);
+    return dialer->ops->dial(dialer, deadline, NULL, out, err);
 }
 
 static int ping(struct zrpc_channel *channel, struct zrpc_error *err)

@@ -149,7 +149,7 @@ static int dial(void *ctx, zrpc_time deadline, struct zrpc_wire **out, struct zr
 {
     struct zrpc_dialer *dialer = ctx;
 
-    return dialer->ops->dial(dialer, deadline, out, err);
+    return dialer->ops->dial(dialer, deadline, NULL, out, err);
 }
 
 int greeter_greet(struct zrpc_dialer *dialer, const char *name, const struct zrpc_log *log, char **answer,

@@ -87,7 +87,7 @@ static int plain_client(struct benchmark *b, struct zrpc_error *err)
 
     if (rc < 0)
         return rc;
-    rc = dialer->ops->dial(dialer, ZRPC_NEVER, &wire, err);
+    rc = dialer->ops->dial(dialer, ZRPC_NEVER, NULL, &wire, err);
     dialer->ops->close(dialer);
     if (rc < 0)
         return rc;

@@ -177,7 +177,7 @@ static int plain_client(struct benchmark *b, struct zrpc_error *err)
     int fd, rc = zrpc_tcp_address_parse(b->address, &at, err);
 
     if (rc == 0)
-        rc = zrpc_tcp_connect(&at, ZRPC_NEVER, &fd, err);
+        rc = zrpc_tcp_connect(&at, ZRPC_NEVER, NULL, &fd, err);
     if (rc < 0)
         return rc;
     blocking(fd);

@@ -69,7 +69,7 @@ static int accept_one(struct zrpc_listener *l, struct zrpc_accepted *accepted, s
 int benchmark_server(struct benchmark *b, struct zrpc_listener *l, struct zrpc_error *err)
 {
     const struct zrpc_handler handler = {.ops = &handler_ops, .ctx = b};
-    const struct zrpc_dataconn_options options = {.cancel_fd = -1};
+    const struct zrpc_dataconn_options options = {0};
     struct zrpc_workpool *pool;
     int rc = zrpc_workpool_new(1, 1, &pool, err);
 
@@ -126,14 +126,14 @@ static int client_recv(struct benchmark *b, struct zrpc_wire *wire,
 
 int benchmark_client(struct benchmark *b, struct zrpc_error *err)
 {
-    const struct zrpc_dataconn_options options = {.cancel_fd = -1};
+    const struct zrpc_dataconn_options options = {0};
     struct zrpc_dialer *dialer;
     struct zrpc_wire *wire;
     int rc = b->transport->dialer(b, &dialer, err);
 
     if (rc < 0)
         return rc;
-    rc = dialer->ops->dial(dialer, ZRPC_NEVER, &wire, err);
+    rc = dialer->ops->dial(dialer, ZRPC_NEVER, NULL, &wire, err);
     dialer->ops->close(dialer);
     if (rc < 0)
         return rc;

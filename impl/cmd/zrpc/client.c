@@ -1,9 +1,6 @@
-#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "zrpc.h"
 #include "zrpc/transport.h"
@@ -30,28 +27,39 @@ int usage_error(const char *command, const char *text)
     return EXIT_USAGE;
 }
 
-static int signal_fd = -1;
+static struct zrpc_cancel *_Atomic signalled;
 
 static void on_signal(int signo)
 {
-    int saved = errno;
+    struct zrpc_cancel *cancel = atomic_load(&signalled);
 
     (void)signo;
-    eventfd_write(signal_fd, 1);
-    errno = saved;
+    if (cancel != NULL)
+        zrpc_cancel_raise(cancel);
 }
 
-/* A descriptor that becomes readable at SIGINT or SIGTERM. The second signal ends the process as usual. */
-static int cancel_on_signal(struct zrpc_error *err)
+/* The second signal ends the process as usual. */
+static int cancel_on_signal(struct zrpc_cancel *cancel, struct zrpc_error *err)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
+    const struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
+    int rc = zrpc_cancel_init(cancel, err);
 
-    signal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (signal_fd < 0)
-        return zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "eventfd");
+    if (rc < 0)
+        return rc;
+    atomic_store(&signalled, cancel);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    return signal_fd;
+    return 0;
+}
+
+static void forget_signals(struct zrpc_cancel *cancel)
+{
+    if (cancel->fd < 0)
+        return;
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    atomic_store(&signalled, NULL);
+    zrpc_cancel_dispose(cancel);
 }
 
 static int make_dialer(struct client *c, struct zrpc_error *err)
@@ -80,14 +88,16 @@ static int make_client(struct client *c, struct zrpc_error *err)
                          c->log_level);
     zrpc_log_init_stderr(&c->log, level);
     rc = zrpc_client_options_env(&options, err);
-    options.log_control = &c->log;
+    options.log = &c->log;
+    if (rc == 0)
+        rc = cancel_on_signal(&c->cancel, err);
     if (rc == 0)
         rc = make_dialer(c, err);
     if (rc == 0)
         rc = zrpc_client_new(c->dialer, &options, &c->rpc, err);
     c->call.deadline = zrpc_deadline(zrpc_now(), c->timeout);
     c->data.deadline = c->call.deadline;
-    c->data.log = &c->log;
+    c->call.cancel = c->data.cancel = &c->cancel;
     return rc;
 }
 
@@ -112,23 +122,12 @@ int client_begin(struct client *c, const struct cli_command *command, const stru
     return usage_error(command->name, err.text);
 }
 
-int client_cancel_on_signal(struct client *c, struct zrpc_error *err)
-{
-    int fd = cancel_on_signal(err);
-
-    if (fd < 0)
-        return fd;
-    c->data.cancel_fd = fd;
-    return 0;
-}
-
 void client_end(struct client *c)
 {
     zrpc_client_close(c->rpc);
     if (c->dialer != NULL)
         c->dialer->ops->close(c->dialer);
-    if (c->data.cancel_fd >= 0)
-        close(c->data.cancel_fd);
+    forget_signals(&c->cancel);
 }
 
 int client_report(const struct client *c, FILE *out, const char *command, int rc,

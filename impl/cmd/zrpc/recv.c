@@ -32,8 +32,6 @@ static int run(struct client *c, const char *filesystem, const char *input, bool
     uint64_t size = 0;
     int rc = open_input(input, &source, &size, err);
 
-    if (rc == 0)
-        rc = client_cancel_on_signal(c, err);
     if (rc < 0) {
         zrpc_source_close(&source);
         return rc;

@@ -25,10 +25,8 @@ static int open_output(void *ctx, const Zrpc__Pb__SendRes *res, struct zrpc_sink
 static int run(struct send *s, const char *filesystem, Zrpc__Pb__SendRes **res, struct zrpc_error *err)
 {
     Zrpc__Pb__SendReq req = ZRPC__PB__SEND_REQ__INIT;
-    int rc = client_cancel_on_signal(&s->client, err);
+    int rc;
 
-    if (rc < 0)
-        return rc;
     req.filesystem = (char *)(uintptr_t)filesystem;
     req.to = (char *)(uintptr_t)s->to;
     req.from = (char *)(uintptr_t)(s->from == NULL ? "" : s->from);

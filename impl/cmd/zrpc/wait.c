@@ -14,9 +14,7 @@ int command_wait(const struct cli_command *self, int argc, char **argv)
         client_end(&c);
         return usage_error("wait", "takes no arguments");
     }
-    rc = client_cancel_on_signal(&c, &err);
-    if (rc == 0)
-        rc = zrpc_client_wait_for_connectivity(c.rpc, c.call.deadline, c.data.cancel_fd, &err);
+    rc = zrpc_client_wait_for_connectivity(c.rpc, c.call.deadline, &c.cancel, &err);
     if (rc == 0 && !c.json)
         printf("control and data answer\n");
     client_end(&c);

@@ -33,6 +33,7 @@ struct client {
     bool json;
     bool help;
     struct zrpc_log log;
+    struct zrpc_cancel cancel; /* raised by SIGINT and SIGTERM */
     struct zrpc_dialer *dialer;
     struct zrpc_client *rpc;
     struct zrpc_call_options call;     /* for control */
@@ -40,31 +41,29 @@ struct client {
 };
 
 /* The options common to all client commands, to be embedded in each table. */
-#define CLIENT_OPTIONS(client)                                                            \
-    {"connect", CLI_STRING, &(client)->connect, "ENDPOINT", "the server: tcp:HOST:PORT"}, \
-        {"config", CLI_STRING, &(client)->config, "FILE",                                 \
-         "the server, by the connect section of a file in zrepl's syntax"},               \
-        {"dial-timeout", CLI_DURATION, &(client)->dial_timeout, "DURATION",               \
-         "for connecting (10s; 0: none), unless the file says"},                          \
-        {"timeout", CLI_DURATION, &(client)->timeout, "DURATION",                         \
-         "for the whole command, or each ping of it (none)"},                             \
-        {"log-level", CLI_STRING, &(client)->log_level, "LEVEL",                          \
-         "log to stderr: error, warn, info or debug"},                                    \
-        {"json", CLI_FLAG, &(client)->json, NULL, "print the result as JSON"},            \
-    {                                                                                     \
-        "help", CLI_FLAG, &(client)->help, NULL, "show this"                              \
+#define CLIENT_OPTIONS(client)                                                                     \
+    {"connect", CLI_STRING, &(client)->connect, "ENDPOINT", "the server: tcp:HOST:PORT"},          \
+        {"config", CLI_STRING, &(client)->config, "FILE",                                          \
+         "the server, by the connect section of a file in zrepl's syntax"},                        \
+        {"dial-timeout", CLI_DURATION, &(client)->dial_timeout, "DURATION",                        \
+         "for connecting (10s; 0: none), unless the file says"},                                   \
+        {"timeout", CLI_DURATION, &(client)->timeout, "DURATION", "for the whole command (none)"}, \
+        {"log-level", CLI_STRING, &(client)->log_level, "LEVEL",                                   \
+         "log to stderr: error, warn, info or debug"},                                             \
+        {"json", CLI_FLAG, &(client)->json, NULL, "print the result as JSON"},                     \
+    {                                                                                              \
+        "help", CLI_FLAG, &(client)->help, NULL, "show this"                                       \
     }
 
 #define CLIENT_DEFAULTS                                                                    \
     {                                                                                      \
-        .dial_timeout = 10 * ZRPC_SECOND, .log_level = "error", .data = {.cancel_fd = -1 } \
+        .dial_timeout = 10 * ZRPC_SECOND, .log_level = "error", .cancel = ZRPC_CANCEL_NONE \
     }
 
-/* Parses the command line, and makes the client. -1: go on; otherwise the exit status. */
+/* Parses the command line, and makes the client. -1: go on; otherwise the exit status. From here to
+ * client_end() the first SIGINT or SIGTERM cancels what is under way, instead of ending the process. */
 int client_begin(struct client *c, const struct cli_command *command, const struct cli_option *options,
                  int argc, char **argv, struct cli_list *args);
-/* From here on the first SIGINT or SIGTERM cancels data requests, instead of ending the process. */
-int client_cancel_on_signal(struct client *c, struct zrpc_error *err);
 void client_end(struct client *c);
 
 /* Prints the result, or the error, as JSON or for people, and answers the exit status. `result` is taken

@@ -50,24 +50,16 @@ void zrpc_channel_connect(struct zrpc_channel *ch);
 void zrpc_channel_reset_connect_backoff(struct zrpc_channel *ch);
 
 enum zrpc_channel_state zrpc_channel_state(struct zrpc_channel *ch);
+/* 0, or ZRPC_ERR_UNAVAILABLE with what became of the last attempt to connect, where that failed. */
+int zrpc_channel_failure(struct zrpc_channel *ch, struct zrpc_error *err);
 /* Waits while the state is `from`, at most until `deadline`; returns the state. */
 enum zrpc_channel_state zrpc_channel_wait(struct zrpc_channel *ch, enum zrpc_channel_state from,
                                           zrpc_time deadline);
 
-/* A handle to cancel one call from another thread. All-zero is ready; one call only. */
-struct zrpc_canceller {
-    struct zrpc_channel_call *call;
-    bool cancelled;
-};
-
-/* The call fails promptly with CANCELLED, and so does one that is yet to begin. The channel must be alive;
- * the call may be over. */
-void zrpc_channel_cancel(struct zrpc_channel *ch, struct zrpc_canceller *canceller);
-
 struct zrpc_call_options {
     zrpc_time deadline;  /* 0, ZRPC_NEVER: none */
     bool wait_for_ready; /* wait out TRANSIENT_FAILURE instead of failing (ZR-CHAN-007) */
-    struct zrpc_canceller *canceller;
+    const struct zrpc_cancel *cancel;
 };
 
 /* Calls and waits for the answer. *res is to be freed with protobuf_c_message_free_unpacked(*res, NULL).

@@ -3,7 +3,8 @@
  * data connection for each data request (proto/SPEC.md, ZR-CHAN-*, ZR-REQ-*, ZR-MSG-*).
  *
  * All calls block, and any number of threads may call at the same time. Control calls obey their
- * zrpc_call_options, data requests their zrpc_dataconn_options.
+ * zrpc_call_options, data requests their zrpc_dataconn_options: deadline and cancellation (zrpc/cancel.h) end
+ * a call in whatever step it is, dialling and handshakes included.
  */
 #ifndef ZRPC_CLIENT_H
 #define ZRPC_CLIENT_H
@@ -19,8 +20,11 @@ struct zrpc_client_options {
     struct zrpc_connect_options connect;
     struct zrpc_keepalive_config keepalive;
     struct zrpc_backoff_config backoff;
+    size_t control_request_max, control_response_max; /* bytes; 0: as zrpc/channel.h has them */
     zrpc_time data_ping_sleep;          /* before a failed dial is tried again in wait_for_connectivity */
-    const struct zrpc_log *log_control; /* optional */
+    const struct zrpc_log *log;         /* general; all three optional, to outlive the client */
+    const struct zrpc_log *log_control; /* NULL: as general */
+    const struct zrpc_log *log_data;    /* NULL: as general; a request's own, in its options, goes first */
 };
 
 /* All defaults, or what the environment says. ZRPC_ERR_USAGE naming the variable that is no duration. */
@@ -31,7 +35,7 @@ struct zrpc_client;
 /* Does not connect yet. The dialer is borrowed and must outlive the client. */
 int zrpc_client_new(struct zrpc_dialer *dialer, const struct zrpc_client_options *options,
                     struct zrpc_client **out, struct zrpc_error *err);
-/* No call may be under way in another thread. NULL is allowed. */
+/* Interrupts an attempt to connect. No call may be under way in another thread. NULL is allowed. */
 void zrpc_client_close(struct zrpc_client *c);
 /* Ends the wait before the next attempt to connect control. */
 void zrpc_client_reset_connect_backoff(struct zrpc_client *c);
@@ -76,8 +80,10 @@ int zrpc_client_receive(struct zrpc_client *c, const struct zrpc_dataconn_option
 
 /* Pings control and data at the same time with one fresh message, waiting for the server to be there: 0 when
  * both have echoed it. The error says which failed: "control rpc failed ...", "data rpc failed ...", "control
- * and data rpc failed ...", and why. cancel_fd: readable, it gives up; -1: none. */
-int zrpc_client_wait_for_connectivity(struct zrpc_client *c, zrpc_time deadline, int cancel_fd,
-                                      struct zrpc_error *err);
+ * and data rpc failed ...", and why, each for itself. At `deadline` (ZRPC_NEVER: none) that is
+ * ZRPC_ERR_TIMEOUT. Until then a server that cannot be reached, or that ends the connection before the
+ * request, is tried again; all else is final. */
+int zrpc_client_wait_for_connectivity(struct zrpc_client *c, zrpc_time deadline,
+                                      const struct zrpc_cancel *cancel, struct zrpc_error *err);
 
 #endif

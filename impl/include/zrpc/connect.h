@@ -17,9 +17,9 @@ struct zrpc_connect_options {
 int zrpc_connect_options_env(struct zrpc_connect_options *options, struct zrpc_error *err);
 
 /* A wire that carries what `label` says from its next byte on. Errors name the address. At most until
- * `deadline`, whatever the timeouts of the steps. */
+ * `deadline`, whatever the timeouts of the steps, and no longer than until cancelled, in whatever step. */
 int zrpc_connect(struct zrpc_dialer *dialer, enum zrpc_label label,
-                 const struct zrpc_connect_options *options, zrpc_time deadline, struct zrpc_wire **out,
-                 struct zrpc_error *err);
+                 const struct zrpc_connect_options *options, zrpc_time deadline,
+                 const struct zrpc_cancel *cancel, struct zrpc_wire **out, struct zrpc_error *err);
 
 #endif

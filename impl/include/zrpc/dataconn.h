@@ -166,8 +166,8 @@ int zrpc_dataconn_client_input(struct zrpc_dataconn_client *c, zrpc_time now, st
  */
 struct zrpc_dataconn_options {
     struct zrpc_heartbeat_config heartbeat;
-    int cancel_fd;      /* readable: give up with ZRPC_ERR_CANCELLED; -1: none */
-    zrpc_time deadline; /* of the whole request, ZRPC_ERR_TIMEOUT then; 0, ZRPC_NEVER: none */
+    const struct zrpc_cancel *cancel; /* optional */
+    zrpc_time deadline;               /* of the whole request, ZRPC_ERR_TIMEOUT then; 0, ZRPC_NEVER: none */
     /* Optional: stream bytes that went through so far. Called often, from the calling thread. */
     void (*progress)(void *ctx, uint64_t bytes);
     void *progress_ctx;

@@ -24,6 +24,8 @@ struct zrpc_wire *zrpc_timeoutconn_release(struct zrpc_timeoutconn *c);
 /* A point in time (zrpc_now() based) or ZRPC_NEVER, the initial state. A call that has not got its bytes by
  * then, or is made after, ends with ZRPC_ERR_TIMEOUT. Close_write counts as a write. */
 void zrpc_timeoutconn_set_deadline(struct zrpc_timeoutconn *c, enum zrpc_direction dir, zrpc_time deadline);
+/* Calls end with ZRPC_ERR_CANCELLED once the flag is raised. Borrowed; while no thread is in a call. */
+void zrpc_timeoutconn_set_cancel(struct zrpc_timeoutconn *c, const struct zrpc_cancel *cancel);
 /* From any thread: makes all present and future calls fail with ZRPC_ERR_CANCELLED. */
 void zrpc_timeoutconn_cancel(struct zrpc_timeoutconn *c);
 

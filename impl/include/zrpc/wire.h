@@ -12,6 +12,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "zrpc/cancel.h"
 #include "zrpc/clock.h"
 #include "zrpc/error.h"
 
@@ -136,8 +137,10 @@ struct zrpc_dialer;
 
 struct zrpc_dialer_ops {
     const char *name;
-    /* Blocks at most until the dialer's own timeout or `deadline`, whichever is earlier. */
-    int (*dial)(struct zrpc_dialer *d, zrpc_time deadline, struct zrpc_wire **out, struct zrpc_error *err);
+    /* Blocks at most until the dialer's own timeout or `deadline`, whichever is earlier, and no longer than
+     * until it is cancelled. */
+    int (*dial)(struct zrpc_dialer *d, zrpc_time deadline, const struct zrpc_cancel *cancel,
+                struct zrpc_wire **out, struct zrpc_error *err);
     /* "tcp:127.0.0.1:8888", for messages. */
     const char *(*address)(const struct zrpc_dialer *d);
     void (*close)(struct zrpc_dialer *d);

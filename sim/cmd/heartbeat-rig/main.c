@@ -58,7 +58,7 @@ static int serve(const struct zrpc_tcp_address *address, zrpc_time sigma, struct
 
 static int dial(const struct zrpc_tcp_address *address, zrpc_time sigma, struct zrpc_error *err)
 {
-    int fd, rc = zrpc_tcp_connect(address, zrpc_now() + 10 * ZRPC_SECOND, &fd, err);
+    int fd, rc = zrpc_tcp_connect(address, zrpc_now() + 10 * ZRPC_SECOND, NULL, &fd, err);
 
     return rc < 0 ? rc : run_peer(ZRPC_RIG_CLIENT, sigma, fd, err);
 }

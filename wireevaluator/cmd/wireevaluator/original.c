@@ -57,7 +57,7 @@ static int connect_to(const struct zrpc_config *config, struct zrpc_wire **out, 
 
     if (rc < 0)
         return rc;
-    rc = d->ops->dial(d, ZRPC_NEVER, out, err);
+    rc = d->ops->dial(d, ZRPC_NEVER, NULL, out, err);
     d->ops->close(d);
     return rc;
 }
