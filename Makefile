@@ -52,7 +52,7 @@ TESTS    := $(TEST_C:%.c=$(BUILD)/test/%)
 SCRIPT_TESTS := $(wildcard scripts/*_test)
 SOURCES  := $(sort $(foreach dir,impl sim conformance wireevaluator,$(wildcard $(addprefix $(dir)/,*.[ch] */*.[ch] */*/*.[ch]))))
 
-.PHONY: all help tests test fasttest conformance memcheck asan tsan fuzz run-fuzzers lint format install staged clean setup
+.PHONY: all help tests test fasttest conformance certify memcheck asan tsan fuzz run-fuzzers lint format install staged clean setup
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -66,6 +66,7 @@ help:
 #: make test          run all tests
 #: make conformance   run the conformance suite against the reference server
 #: make fasttest      run all that waits, conformance suite included, with time 20 times as fast
+#: make certify       certify tcp, tls, local and ssh, each case 20 times (REPEAT)
 #: make memcheck      run the tests under valgrind
 #: make asan, tsan    run the tests under the sanitizers
 #: make fuzz          fuzz the state machines with clang's libFuzzer, FUZZ_SECONDS (30) each
@@ -215,6 +216,10 @@ run-fuzzers: $(FUZZERS)
 
 conformance: all
 	$(Q)BUILD=$(BUILD) ./scripts/run-conformance
+
+REPEAT ?= 20
+certify: all
+	$(Q)BUILD=$(BUILD) ./scripts/certify --repeat $(REPEAT)
 
 # Lint: clang's warnings; clang-tidy's with the profile in .clang-tidy, tests apart; the form of the code; the
 # scripts; the requirement ids. The first two go file by file and look only at what has changed.

@@ -38,7 +38,11 @@ void zrpc_eval_print_summary(FILE *out, const struct zrpc_eval_results *results,
 {
     bool good = zrpc_eval_results_good(results);
 
-    fprintf(out, "\n%zu cases in %.1f s:", results->n, (double)results->took / ZRPC_SECOND);
+    fprintf(out, "\n%zu cases in %.1f s", results->n, (double)results->took / ZRPC_SECOND);
+    if (results->repeat > 1)
+        fprintf(out, ", %u times, in %.1f s at most", results->repeat,
+                (double)results->slowest / ZRPC_SECOND);
+    fprintf(out, ":");
     for (enum zrpc_verdict v = 0; v < ZRPC_VERDICT_COUNT; v++)
         if (results->counts[v] > 0)
             fprintf(out, "  %u %s", results->counts[v], zrpc_verdict_name(v));

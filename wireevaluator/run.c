@@ -9,6 +9,8 @@
 
 #include "conformance/verdict.h"
 
+#define OPEN_TIME (10 * ZRPC_SECOND) /* less than the patience of who watches */
+
 /* The evaluator reads as long as this process lives; if it is gone itself, there is nobody left to tell. */
 static void send_message(const struct zrpc_eval_run *run, const struct zrpc_eval_message *m)
 {
@@ -134,7 +136,7 @@ void zrpc_eval_open(struct zrpc_eval_run *run, struct zrpc_eval_pair *pair)
     struct zrpc_error err = {0};
 
     memset(pair, 0, sizeof *pair);
-    if (t->ops->open_pair(t, zrpc_now() + 20 * ZRPC_SECOND, wires, &err) < 0)
+    if (t->ops->open_pair(t, zrpc_now() + OPEN_TIME, wires, &err) < 0)
         zrpc_eval_inconclusive(run, "no connection: %s", err.text);
     for (int i = 0; i < 2; i++) {
         struct zrpc_eval_end *end = &pair->ends[i];
@@ -162,8 +164,8 @@ void zrpc_eval_close(struct zrpc_eval_end *end)
 
 void zrpc_eval_close_pair(struct zrpc_eval_pair *pair)
 {
-    zrpc_eval_close(&pair->ends[EVAL_CONNECTING]);
     zrpc_eval_close(&pair->ends[EVAL_SERVING]);
+    zrpc_eval_close(&pair->ends[EVAL_CONNECTING]);
 }
 
 void zrpc_eval_vanish(struct zrpc_eval_end *end)

@@ -96,7 +96,7 @@ const char *zrpc_eval_outcome(ssize_t n);
  */
 /* One more pair. INCONCLUSIVE if the transport has none. */
 void zrpc_eval_open(struct zrpc_eval_run *run, struct zrpc_eval_pair *pair);
-/* Closes what is open. */
+/* Closes what is open, the serving end first: what was started to connect can end by itself then. */
 void zrpc_eval_close_pair(struct zrpc_eval_pair *pair);
 void zrpc_eval_close(struct zrpc_eval_end *end);
 /* The serving end, as struct zrpc_evaluated_ops has it. */
@@ -174,7 +174,7 @@ struct zrpc_eval_task {
 /* Runs task->fn in a thread. */
 void zrpc_eval_go(struct zrpc_eval_task *task);
 void zrpc_eval_join(struct zrpc_eval_task *task);
-/* Until the thread waits in the kernel. */
+/* Until the thread waits in the kernel, or has ended. */
 void zrpc_eval_until_blocked(struct zrpc_eval_task *task);
 /* Functions for tasks. */
 void zrpc_eval_task_write(struct zrpc_eval_task *task);     /* zrpc_eval_flow_write() -> rc */

@@ -1,9 +1,6 @@
 /*
- * Runner: each run of a case in a process of its own, so that a transport that hangs, crashes or raises
- * signals costs that case alone.
- *
- * A run hangs when nothing happens on its ends for `patience`. A machine that is busy makes it slow, not
- * silent.
+ * Runner: passes over all cases, each run in a process of its own (watch.h), so that a transport that hangs,
+ * crashes or raises signals costs that case alone, and cases can run side by side.
  */
 #ifndef ZRPC_WIREEVALUATOR_RUNNER_H
 #define ZRPC_WIREEVALUATOR_RUNNER_H
@@ -31,25 +28,31 @@ struct zrpc_eval_results {
     size_t n;
     bool complete; /* all cases of the table */
     time_t date;
-    zrpc_time took;
+    zrpc_time took, slowest; /* all passes; the slowest of them */
     uint64_t seed;
-    unsigned repeat;
+    unsigned repeat, lanes;
     unsigned counts[ZRPC_VERDICT_COUNT];
 };
 
+#define EVAL_LANES_MAX 16
+
 struct zrpc_eval_runner {
-    struct zrpc_evaluated *transport;
+    /* The same transport, once for each case that may run at the same time; one that opens pairs at addresses
+     * of its own in each process may be in several lanes. */
+    struct zrpc_evaluated *lanes[EVAL_LANES_MAX];
+    size_t n_lanes;
     const char *const *globs; /* of case ids; none: all */
     size_t n_globs;
     unsigned repeat; /* at least 1 */
     uint64_t seed, bulk;
     zrpc_time patience;
-    /* Optional. */
+    /* Optional: a case has had its last run; a pass is over, the `passes`th. */
     void (*on_result)(void *ctx, const struct zrpc_eval_result *result);
+    void (*on_pass)(void *ctx, const struct zrpc_eval_results *results, unsigned passes);
     void *ctx;
 };
 
-/* Defaults, all cases once. */
+/* Defaults, all cases once, one after the other. */
 void zrpc_eval_runner_init(struct zrpc_eval_runner *r, struct zrpc_evaluated *transport);
 /* 0, whatever the verdicts; ZRPC_ERR_USAGE if a glob matches no case; ZRPC_ERR_SYSTEM, ZRPC_ERR_NOMEM.
  * Dispose of *out in any case. No other thread may run. */

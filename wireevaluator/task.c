@@ -4,6 +4,8 @@
 
 #include "wireevaluator/run.h"
 
+#define OVER (-1) /* instead of a thread's id */
+
 static void *task_main(void *arg)
 {
     struct zrpc_eval_task *task = arg;
@@ -11,6 +13,7 @@ static void *task_main(void *arg)
     atomic_store(&task->tid, (int)gettid());
     task->fn(task);
     task->ended = zrpc_now();
+    atomic_store(&task->tid, OVER);
     return NULL;
 }
 
@@ -43,11 +46,14 @@ static bool sleeps(int tid)
 }
 
 /* A writer also sleeps between pieces when what reads from the wire is slow, so it has to sleep for a while.
- * Whether it does changes no verdict on a correct transport. */
+ * One that has ended will not. Whether it does changes no verdict on a correct transport. */
 void zrpc_eval_until_blocked(struct zrpc_eval_task *task)
 {
-    for (int asleep = 0, tries = 0; asleep < 10 && tries < 5000; tries++) {
-        asleep = sleeps(atomic_load(&task->tid)) ? asleep + 1 : 0;
+    int asleep = 0, tid = 0;
+
+    for (int tries = 0; asleep < 10 && tid != OVER && tries < 5000; tries++) {
+        tid = atomic_load(&task->tid);
+        asleep = sleeps(tid) ? asleep + 1 : 0;
         zrpc_eval_sleep_ms(2);
     }
 }

@@ -188,7 +188,7 @@ static void write_waits(struct zrpc_eval_run *run, struct zrpc_eval_pair *pair)
     struct zrpc_eval_task writer;
 
     zrpc_eval_step(run, CLAUSE_WRITE_WAITS, "writing until the wire is full");
-    zrpc_eval_deadline(a, ZRPC_WRITE, zrpc_eval_in_ms(200));
+    zrpc_eval_deadline(a, ZRPC_WRITE, zrpc_eval_in_ms(100));
     zrpc_eval_must_be(a, CLAUSE_WRITE_WAITS, "a timeout",
                       zrpc_eval_flow_write(a, &out, EVAL_ENDLESS, EVAL_PIECE_MAX), ZRPC_ERR_TIMEOUT);
     zrpc_eval_deadline(a, ZRPC_WRITE, ZRPC_NEVER);

@@ -4,7 +4,7 @@
 /* Everything is written and CloseWrite has returned before the peer reads. */
 static void eof_after_all_data(struct zrpc_eval_run *run, struct zrpc_eval_pair *pair)
 {
-    static const uint64_t sizes[] = {1, 1000, 30000};
+    static const uint64_t sizes[] = {1000, 30000};
 
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         struct zrpc_eval_flow out, in;
@@ -94,7 +94,7 @@ static void full_send_buffer(struct zrpc_eval_run *run, struct zrpc_eval_pair *p
     struct zrpc_eval_task half_close = {.end = a, .fn = task_close_write};
 
     zrpc_eval_step(run, CLAUSE_WRITE_WAITS, "the wire is filled until it takes no more");
-    zrpc_eval_deadline(a, ZRPC_WRITE, zrpc_eval_in_ms(200));
+    zrpc_eval_deadline(a, ZRPC_WRITE, zrpc_eval_in_ms(100));
     zrpc_eval_must_be(a, CLAUSE_WRITE_WAITS, "a timeout",
                       zrpc_eval_flow_write(a, &out, EVAL_ENDLESS, EVAL_PIECE_MAX), ZRPC_ERR_TIMEOUT);
     zrpc_eval_deadline(a, ZRPC_WRITE, ZRPC_NEVER);
@@ -125,7 +125,7 @@ static void read_to_eof(struct zrpc_eval_task *task)
 
 static void simultaneous(struct zrpc_eval_run *run, struct zrpc_eval_pair *pair)
 {
-    for (int round = 0; round < 5; round++) {
+    for (int round = 0; round < 2; round++) {
         struct zrpc_eval_task tasks[4];
 
         if (round > 0)
@@ -137,7 +137,7 @@ static void simultaneous(struct zrpc_eval_run *run, struct zrpc_eval_pair *pair)
             tasks[i] = (struct zrpc_eval_task){.end = end,
                                                .flow = zrpc_eval_flow(from),
                                                .clause = CLAUSE_EOF,
-                                               .len = 30000u * (unsigned)round,
+                                               .len = 30000u * (unsigned)(1 - round),
                                                .piece = 10000,
                                                .fn = i < 2 ? write_and_half_close : read_to_eof};
             zrpc_eval_go(&tasks[i]);

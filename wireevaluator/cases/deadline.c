@@ -99,7 +99,7 @@ static void write_put_off(struct zrpc_eval_run *run, struct zrpc_eval_pair *pair
             .end = end, .len = 1 << 20, .piece = EVAL_PIECE_MAX, .fn = zrpc_eval_task_write};
 
         zrpc_eval_step(run, CLAUSE_WRITE_WAITS, "the wire is filled until it takes no more");
-        zrpc_eval_deadline(end, ZRPC_WRITE, zrpc_eval_in_ms(200));
+        zrpc_eval_deadline(end, ZRPC_WRITE, zrpc_eval_in_ms(100));
         zrpc_eval_must_be(end, CLAUSE_WRITE_WAITS, "a timeout",
                           zrpc_eval_flow_write(end, &out, EVAL_ENDLESS, EVAL_PIECE_MAX), ZRPC_ERR_TIMEOUT);
         zrpc_eval_step(run, CLAUSE_CHANGE, "a blocked write: its deadline, in %d ms, is cleared", ms);
@@ -259,7 +259,7 @@ static void usable_again(struct zrpc_eval_run *run, struct zrpc_eval_pair *pair)
         for (int round = 0; round < 2; round++) {
             zrpc_eval_step(run, CLAUSE_WRITE_WAITS, "a write times out, twice");
             for (int i = 0; i < 2; i++) {
-                zrpc_eval_deadline(end, ZRPC_WRITE, zrpc_eval_in_ms(100));
+                zrpc_eval_deadline(end, ZRPC_WRITE, zrpc_eval_in_ms(50));
                 rc = zrpc_eval_flow_write(end, &out, EVAL_ENDLESS, EVAL_PIECE_MAX);
                 zrpc_eval_must_be(end, i == 0 && round == 0 ? CLAUSE_WRITE_WAITS : CLAUSE_USABLE, "a timeout",
                                   rc, ZRPC_ERR_TIMEOUT);

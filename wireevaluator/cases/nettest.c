@@ -206,7 +206,7 @@ static void write_timeout(struct zrpc_eval_run *run, struct zrpc_eval_pair *pair
     int rc;
 
     zrpc_eval_step(run, CLAUSE_WRITE_WAITS, "writing to a peer that does not read ends at the deadline");
-    deadline = zrpc_eval_in_ms(300);
+    deadline = zrpc_eval_in_ms(150);
     zrpc_eval_deadline(&pair->ends[0], ZRPC_WRITE, deadline);
     rc = zrpc_eval_flow_write(&pair->ends[0], &out, EVAL_ENDLESS, EVAL_PIECE_MAX);
     zrpc_eval_must_be(&pair->ends[0], CLAUSE_WRITE_WAITS, "a timeout", rc, ZRPC_ERR_TIMEOUT);

@@ -8,10 +8,10 @@
 #include "wireevaluator/transport.h"
 
 struct certify {
-    const char *transport, *config, *exec_connect, *exec_serve, *shared_object, *argument;
+    const char *transport, *exec_connect, *exec_serve, *shared_object, *argument;
     const char *json, *html;
-    struct cli_list cases;
-    uint64_t repeat, seed, bulk, fd;
+    struct cli_list configs, cases;
+    uint64_t repeat, jobs, seed, bulk, fd;
     zrpc_time patience;
     bool verbose, quiet, help;
 };
@@ -25,24 +25,65 @@ static int open_named(const char *name, struct zrpc_evaluated **out, struct zrpc
     return zrpc_eval_transport_named(name, out, err);
 }
 
-/* Exactly one of the four ways to name a transport. */
-static int open_transport(const struct certify *c, struct zrpc_evaluated **out, struct zrpc_error *err)
+static int count_ways(const struct certify *c, struct zrpc_error *err)
 {
-    int ways = (c->transport != NULL) + (c->config != NULL) + (c->shared_object != NULL) +
+    int ways = (c->transport != NULL) + (c->configs.n > 0) + (c->shared_object != NULL) +
                (c->exec_connect != NULL || c->exec_serve != NULL);
 
     if (ways != 1 || (c->exec_connect == NULL) != (c->exec_serve == NULL))
         return zrpc_fail(err, ZRPC_ERR_USAGE,
                          "expected one of --transport, --config, --shared-object, or --exec-connect with "
                          "--exec-serve");
+    return 0;
+}
+
+static int open_one(const struct certify *c, struct zrpc_evaluated **out, struct zrpc_error *err)
+{
     if (c->transport != NULL)
         return open_named(c->transport, out, err);
-    if (c->config != NULL)
-        return zrpc_eval_transport_config(c->config, out, err);
     if (c->shared_object != NULL)
         return zrpc_eval_transport_load(c->shared_object, c->argument, out, err);
     return zrpc_eval_transport_exec(c->exec_connect, c->exec_serve, c->fd == UINT64_MAX ? -1 : (int)c->fd,
                                     out, err);
+}
+
+static int open_configs(const struct certify *c, struct zrpc_eval_runner *r, struct zrpc_error *err)
+{
+    int rc = 0;
+
+    r->n_lanes = 0;
+    for (size_t i = 0; rc == 0 && i < c->configs.n; i++) {
+        rc = zrpc_eval_transport_config(c->configs.items[i], &r->lanes[i], err);
+        r->n_lanes += rc == 0 ? 1 : 0;
+        if (rc == 0 && strcmp(r->lanes[i]->ops->name, r->lanes[0]->ops->name) != 0)
+            rc = zrpc_fail(err, ZRPC_ERR_USAGE, "%s is of %s, %s of %s; expected the same transport",
+                           c->configs.items[0], r->lanes[0]->ops->name, c->configs.items[i],
+                           r->lanes[i]->ops->name);
+    }
+    return rc;
+}
+
+/* Exactly one of the four ways to name a transport. The lanes that there are after a failure are closed by
+ * the caller. */
+static int open_lanes(const struct certify *c, struct zrpc_eval_runner *r, struct zrpc_error *err)
+{
+    int rc = count_ways(c, err);
+
+    r->n_lanes = 0;
+    if (rc == 0 && c->configs.n > 0)
+        return open_configs(c, r, err);
+    if (rc == 0)
+        rc = open_one(c, &r->lanes[0], err);
+    for (; rc == 0 && r->n_lanes < c->jobs; r->n_lanes++)
+        r->lanes[r->n_lanes] = r->lanes[0];
+    return rc;
+}
+
+static void close_lanes(struct zrpc_eval_runner *r)
+{
+    for (size_t i = 0; i < r->n_lanes; i++)
+        if (i == 0 || r->lanes[i] != r->lanes[0])
+            r->lanes[i]->ops->close(r->lanes[i]);
 }
 
 static int write_certificate(const struct certify *c, const struct zrpc_eval_results *results,
@@ -73,27 +114,40 @@ static void on_result(void *ctx, const struct zrpc_eval_result *result)
         zrpc_eval_print_result(stdout, result, c->verbose);
 }
 
-static int certify(struct certify *c, struct zrpc_evaluated *transport, struct zrpc_error *err)
+static void on_pass(void *ctx, const struct zrpc_eval_results *results, unsigned passes)
+{
+    const struct certify *c = ctx;
+    size_t good = 0;
+
+    for (size_t i = 0; i < results->n; i++)
+        good += results->rows[i].passed == passes ? 1 : 0;
+    if (!c->quiet && passes < c->repeat) {
+        printf("pass %u of %u: %zu of %zu cases have always passed\n", passes, results->repeat, good,
+               results->n);
+        fflush(stdout);
+    }
+}
+
+static int certify(struct certify *c, struct zrpc_eval_runner *r, struct zrpc_error *err)
 {
     struct zrpc_eval_results results;
-    struct zrpc_eval_runner runner;
     bool certified, reached;
     int rc;
 
-    zrpc_eval_runner_init(&runner, transport);
-    runner.globs = c->cases.items;
-    runner.n_globs = c->cases.n;
-    runner.repeat = (unsigned)c->repeat;
-    runner.seed = c->seed == 0 ? runner.seed : c->seed;
-    runner.bulk = c->bulk;
-    runner.patience = c->patience;
-    runner.on_result = on_result;
-    runner.ctx = c;
-    rc = zrpc_eval_runner_run(&runner, &results, err);
+    r->globs = c->cases.items;
+    r->n_globs = c->cases.n;
+    r->repeat = (unsigned)c->repeat;
+    r->seed = c->seed == 0 ? r->seed : c->seed;
+    r->bulk = c->bulk;
+    r->patience = c->patience;
+    r->on_result = on_result;
+    r->on_pass = on_pass;
+    r->ctx = c;
+    rc = zrpc_eval_runner_run(r, &results, err);
     if (rc == 0)
-        zrpc_eval_print_summary(stdout, &results, transport->ops->name);
+        zrpc_eval_print_summary(stdout, &results, r->lanes[0]->ops->name);
     if (rc == 0)
-        rc = write_certificate(c, &results, transport, err);
+        rc = write_certificate(c, &results, r->lanes[0], err);
     certified = zrpc_eval_results_good(&results);
     reached = results.counts[ZRPC_VERDICT_INCONCLUSIVE] < results.n;
     zrpc_eval_results_dispose(&results);
@@ -108,6 +162,13 @@ static int check(const struct certify *c, const struct cli_list *args, struct zr
         return zrpc_fail(err, ZRPC_ERR_USAGE, "unexpected argument \"%s\"", args->items[0]);
     if (c->repeat < 1 || c->repeat > 10000)
         return zrpc_fail(err, ZRPC_ERR_USAGE, "--repeat must be from 1 to 10000");
+    if (c->jobs < 1 || c->jobs > EVAL_LANES_MAX || c->configs.n > EVAL_LANES_MAX)
+        return zrpc_fail(err, ZRPC_ERR_USAGE, "expected from 1 to %d jobs, or files", EVAL_LANES_MAX);
+    if (c->jobs > 1 && c->configs.n > 0)
+        return zrpc_fail(
+            err, ZRPC_ERR_USAGE,
+            "--jobs with --config: give --config once for each case that may run at the same time, "
+            "each with addresses of its own");
     if (c->bulk < 4096 || c->bulk > (UINT64_C(1) << 32))
         return zrpc_fail(err, ZRPC_ERR_USAGE, "--bulk must be from 4K to 4G");
     if (c->patience < 100 * ZRPC_MILLISECOND)
@@ -121,12 +182,13 @@ int command_certify(const struct cli_command *self, int argc, char **argv)
 {
     struct certify c = {.argument = "",
                         .repeat = 1,
+                        .jobs = 1,
                         .bulk = EVAL_BULK_DEFAULT,
                         .fd = UINT64_MAX,
                         .patience = EVAL_PATIENCE_DEFAULT};
     const struct cli_option options[] = {
         {"transport", CLI_STRING, &c.transport, "NAME", "tcp or local, on this machine; defect:NAME"},
-        {"config", CLI_STRING, &c.config, "FILE", "zrepl's syntax: what connect: and serve: say"},
+        {"config", CLI_LIST, &c.configs, "FILE", "zrepl's syntax: what connect: and serve: say"},
         {"exec-connect", CLI_STRING, &c.exec_connect, "COMMAND",
          "what is written to one command's stdin comes"},
         {"exec-serve", CLI_STRING, &c.exec_serve, "COMMAND", "out of the other's stdout"},
@@ -135,6 +197,7 @@ int command_certify(const struct cli_command *self, int argc, char **argv)
         {"argument", CLI_STRING, &c.argument, "TEXT", "for the shared object"},
         {"case", CLI_LIST, &c.cases, "GLOB", "only these; may be repeated"},
         {"repeat", CLI_NUMBER, &c.repeat, "N", "run each case N times (1)"},
+        {"jobs", CLI_NUMBER, &c.jobs, "N", "cases at a time (1); with --config, as many as there are files"},
         {"json", CLI_STRING, &c.json, "FILE", "write the certificate"},
         {"html", CLI_STRING, &c.html, "FILE", "write the certificate as a page"},
         {"seed", CLI_NUMBER, &c.seed, "N", "of the bytes that are sent (the time)"},
@@ -145,7 +208,7 @@ int command_certify(const struct cli_command *self, int argc, char **argv)
         {"help", CLI_FLAG, &c.help, NULL, "show this"},
         {0},
     };
-    struct zrpc_evaluated *transport = NULL;
+    struct zrpc_eval_runner runner;
     struct zrpc_error err = {0};
     struct cli_list args;
     int rc = cli_parse(options, argc, argv, &args, &err), status;
@@ -157,11 +220,11 @@ int command_certify(const struct cli_command *self, int argc, char **argv)
     }
     if (rc == 0)
         rc = check(&c, &args, &err);
-    if (rc == 0)
-        rc = open_transport(&c, &transport, &err);
     if (rc < 0)
         return complain("certify", &err);
-    status = certify(&c, transport, &err);
-    transport->ops->close(transport);
+    zrpc_eval_runner_init(&runner, NULL);
+    rc = open_lanes(&c, &runner, &err);
+    status = rc < 0 ? complain("certify", &err) : certify(&c, &runner, &err);
+    close_lanes(&runner);
     return status;
 }
