@@ -63,7 +63,36 @@ bool zrpc_sim_content_equal(uint64_t seed, uint64_t offset, const void *data, si
     return true;
 }
 
-static void fletcher4_words(uint64_t sum[static 4], const uint8_t *data, size_t n_words)
+/* How much of [offset, offset + len) lies within the extent. */
+static size_t within(struct zrpc_sim_extent e, uint64_t offset, size_t len)
+{
+    uint64_t left = offset < e.length ? e.length - offset : 0;
+
+    return len < left ? len : (size_t)left;
+}
+
+void zrpc_sim_extent_fill(struct zrpc_sim_extent e, uint64_t offset, void *out, size_t len)
+{
+    size_t n = within(e, offset, len);
+
+    zrpc_sim_content_fill(e.seed, offset, out, n);
+    memset((uint8_t *)out + n, 0, len - n);
+}
+
+bool zrpc_sim_extent_equal(struct zrpc_sim_extent e, uint64_t offset, const void *data, size_t len)
+{
+    size_t n = within(e, offset, len);
+    const uint8_t *at = data;
+
+    if (!zrpc_sim_content_equal(e.seed, offset, data, n))
+        return false;
+    for (; n < len; n++)
+        if (at[n] != 0)
+            return false;
+    return true;
+}
+
+static inline void fletcher4_words(uint64_t sum[static 4], const uint8_t *data, size_t n_words, bool swapped)
 {
     uint64_t a = sum[0], b = sum[1], c = sum[2], d = sum[3];
 
@@ -71,12 +100,20 @@ static void fletcher4_words(uint64_t sum[static 4], const uint8_t *data, size_t 
         uint32_t w;
 
         memcpy(&w, data + 4 * i, 4);
-        a += le32toh(w);
+        a += swapped ? be32toh(w) : le32toh(w);
         b += a;
         c += b;
         d += c;
     }
     sum[0] = a, sum[1] = b, sum[2] = c, sum[3] = d;
+}
+
+static void update_words(struct zrpc_sim_fletcher4 *f, const uint8_t *data, size_t n_words)
+{
+    if (f->swapped)
+        fletcher4_words(f->sum, data, n_words, true);
+    else
+        fletcher4_words(f->sum, data, n_words, false);
 }
 
 void zrpc_sim_fletcher4_update(struct zrpc_sim_fletcher4 *f, const void *data, size_t len)
@@ -87,11 +124,11 @@ void zrpc_sim_fletcher4_update(struct zrpc_sim_fletcher4 *f, const void *data, s
         f->held[f->n_held++] = *at++;
         len--;
         if (f->n_held == 4) {
-            fletcher4_words(f->sum, f->held, 1);
+            update_words(f, f->held, 1);
             f->n_held = 0;
         }
     }
-    fletcher4_words(f->sum, at, len / 4);
+    update_words(f, at, len / 4);
     if (len % 4 != 0) {
         f->n_held = len % 4;
         memcpy(f->held, at + len - f->n_held, f->n_held);

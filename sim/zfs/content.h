@@ -38,9 +38,14 @@ void zrpc_sim_content_fill(uint64_t seed, uint64_t offset, void *out, size_t len
 /* Whether data is what zrpc_sim_content_fill() would have made. */
 bool zrpc_sim_content_equal(uint64_t seed, uint64_t offset, const void *data, size_t len);
 
-/* ZFS's fletcher-4 over little-endian 32-bit words, fed in pieces of any length. All-zero is the start. */
+/* The same for an extent's blocks, in which zeros follow its end. */
+void zrpc_sim_extent_fill(struct zrpc_sim_extent e, uint64_t offset, void *out, size_t len);
+bool zrpc_sim_extent_equal(struct zrpc_sim_extent e, uint64_t offset, const void *data, size_t len);
+
+/* ZFS's fletcher-4 over 32-bit words, fed in pieces of any length. All-zero is the start. */
 struct zrpc_sim_fletcher4 {
     uint64_t sum[4];
+    bool swapped;    /* the words are big-endian, not little-endian */
     uint8_t held[4]; /* the bytes of a word that is not complete yet */
     unsigned n_held;
 };

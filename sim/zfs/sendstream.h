@@ -60,6 +60,8 @@ struct zrpc_sendstream {
 void zrpc_sendstream_dispose(struct zrpc_sendstream *s);
 /* The bytes of the stream; from the point on, if it is resumed. */
 uint64_t zrpc_sendstream_length(const struct zrpc_sendstream *s);
+/* FS@SNAPSHOT of names that zfs allows. */
+bool zrpc_sendstream_toname_check(const char *toname);
 /* The part of toname behind the '@'. */
 const char *zrpc_sendstream_snapshot(const struct zrpc_sendstream_begin *b);
 
@@ -71,10 +73,10 @@ struct zrpc_sendstream_writer {
     struct zrpc_sim_fletcher4 checksum;
     uint8_t record[ZRPC_SENDSTREAM_RECORD_SIZE + ZRPC_SENDSTREAM_PAYLOAD_MAX]; /* going out */
     size_t record_len, record_sent;
-    int next;      /* the record that follows it */
-    size_t extent; /* where that stands: in stream.extents, ... */
-    uint64_t offset;
-    uint32_t block_len, block_sent; /* the content that follows `record` */
+    uint32_t block_left; /* of the content behind it */
+    size_t extent;       /* that content comes from, ... */
+    uint64_t offset;     /* ... and where */
+    int next;            /* the step that makes the next record */
 };
 
 /* Takes the stream over, also when it fails: ZRPC_ERR_USAGE for a name that cannot be, ZRPC_ERR_ZFS for a
@@ -108,15 +110,20 @@ enum zrpc_sendstream_fault {
 };
 
 struct zrpc_sendstream_reader {
-    struct zrpc_sendstream stream; /* extents: as received; the last one may be in part */
-    struct zrpc_sim_fletcher4 checksum;
+    struct zrpc_sendstream stream; /* extents: as received; the last one may be there in part */
     enum zrpc_sendstream_fault fault;
-    bool swapped; /* the stream is big-endian */
+    struct zrpc_sim_fletcher4 checksum;
+    uint64_t before[4]; /* its sum before the record that is being read */
+    int state, after;   /* what is being read, and behind which record */
     uint8_t record[ZRPC_SENDSTREAM_RECORD_SIZE + ZRPC_SENDSTREAM_PAYLOAD_MAX];
-    size_t record_len, record_end;  /* received of it, and with its payload; not counting content */
-    uint32_t block_len, block_have; /* content behind the record */
-    uint64_t offset;                /* in the last extent, of the block that is next */
-    int state;
+    size_t record_len, payload_len;     /* received, payload included; and what will come of that */
+    struct zrpc_sim_extent announced;   /* by OBJECT; whether that is right, the next record tells */
+    bool announced_well;                /* the record and its payload have the form they must have */
+    bool again;                         /* the next object is the last one that was saved */
+    bool any;                           /* there is a point behind the start */
+    struct zrpc_sendstream_point point; /* bytes apart */
+    uint64_t offset;                    /* in the last extent */
+    uint32_t block_left;                /* content */
 };
 
 /* All-zero is ready to be fed. */
@@ -139,7 +146,7 @@ bool zrpc_sendstream_reader_ended(const struct zrpc_sendstream_reader *r);
  */
 struct zrpc_sendstream_point zrpc_sendstream_reader_point(const struct zrpc_sendstream_reader *r);
 /* After BEGUN: what the earlier receive had saved. Copied. ZRPC_ERR_ZFS if the stream does not go on from
- * there. */
+ * there; after a failure, what was saved is still what there is to go on from. */
 int zrpc_sendstream_reader_resume(struct zrpc_sendstream_reader *r, const struct zrpc_sendstream *saved,
                                   struct zrpc_error *err);
 
