@@ -132,9 +132,9 @@ static void *serve(void *arg)
     struct zrpc_workpool *pool;
 
     if (zrpc_workpool_new(2, 4, &pool, NULL) == 0) {
-        const struct zrpc_dataconn_pools pools = {pool, pool};
+        const struct zrpc_dataconn_service service = {.handler = &handler, .pools = {pool, pool}};
 
-        s->rc = zrpc_dataconn_serve(s->wire, &s->options, &handler, &pools, &s->call, &s->err);
+        s->rc = zrpc_dataconn_serve(s->wire, &s->options, &service, &s->call, &s->err);
         zrpc_workpool_close(pool);
     }
     return NULL;

@@ -13,8 +13,7 @@
 struct serving {
     struct zrpc_dataconn_server machine;
     struct zrpc_pump pump;
-    const struct zrpc_handler *handler;
-    const struct zrpc_dataconn_pools *pools;
+    const struct zrpc_dataconn_service *service;
     struct zrpc_call *call;
 
     /* the job on a pool, at most one; what it fills is not touched before done_fd is readable */
@@ -47,12 +46,12 @@ static int handle_ping(struct serving *s, struct zrpc_error *err)
 static int handle_send(struct serving *s, struct zrpc_error *err)
 {
     const Zrpc__Pb__SendReq *req = (const Zrpc__Pb__SendReq *)s->machine.request;
-    const struct zrpc_handler_ops *ops = s->handler->ops;
+    const struct zrpc_handler_ops *ops = s->service->handler->ops;
     int rc;
 
     if (ops->send == NULL)
         return zrpc_fail(err, ZRPC_ERR_USAGE, "send is not implemented");
-    rc = ops->send(s->handler->ctx, s->call, req, (Zrpc__Pb__SendRes *)s->response, &s->source, err);
+    rc = ops->send(s->service->handler->ctx, s->call, req, (Zrpc__Pb__SendRes *)s->response, &s->source, err);
     if (rc == 0 && !req->dryrun && s->source.ops == NULL)
         rc = zrpc_fail(err, ZRPC_ERR_SOURCE, "the handler gave no stream");
     return rc;
@@ -60,13 +59,13 @@ static int handle_send(struct serving *s, struct zrpc_error *err)
 
 static int handle_recv(struct serving *s, struct zrpc_error *err)
 {
-    const struct zrpc_handler_ops *ops = s->handler->ops;
+    const struct zrpc_handler_ops *ops = s->service->handler->ops;
     int rc;
 
     if (ops->receive == NULL)
         return zrpc_fail(err, ZRPC_ERR_USAGE, "receive is not implemented");
-    rc = ops->receive(s->handler->ctx, s->call, (const Zrpc__Pb__ReceiveReq *)s->machine.request, &s->sink,
-                      err);
+    rc = ops->receive(s->service->handler->ctx, s->call, (const Zrpc__Pb__ReceiveReq *)s->machine.request,
+                      &s->sink, err);
     if (rc == 0 && s->sink.ops == NULL)
         rc = zrpc_fail(err, ZRPC_ERR_SINK, "the handler gave no sink");
     return rc;
@@ -77,11 +76,20 @@ static int finish_sink(struct serving *s, struct zrpc_error *err)
     return s->pump.sink.ops->finish(s->pump.sink.ctx, err);
 }
 
-static int (*const handle[ZRPC_DATACONN_METHODS])(struct serving *s, struct zrpc_error *err) = {
-    [ZRPC_DATACONN_PING] = handle_ping,
-    [ZRPC_DATACONN_SEND] = handle_send,
-    [ZRPC_DATACONN_RECV] = handle_recv,
-};
+static int handle(struct serving *s, struct zrpc_error *err)
+{
+    static int (*const by_method[ZRPC_DATACONN_METHODS])(struct serving * s, struct zrpc_error * err) = {
+        [ZRPC_DATACONN_PING] = handle_ping,
+        [ZRPC_DATACONN_SEND] = handle_send,
+        [ZRPC_DATACONN_RECV] = handle_recv,
+    };
+    const struct zrpc_dataconn_service *service = s->service;
+    int rc = 0;
+
+    if (service->intercept != NULL)
+        rc = service->intercept(service->intercept_ctx, s->call, err);
+    return rc < 0 ? rc : by_method[s->machine.endpoint->method](s, err);
+}
 
 static void run_job(void *arg)
 {
@@ -123,7 +131,7 @@ static int start_handler(struct serving *s, struct zrpc_error *err)
     if (s->response == NULL)
         return zrpc_fail(err, ZRPC_ERR_NOMEM, "no memory for a response");
     protobuf_c_message_init(endpoint->response, s->response);
-    return start(s, s->pools->handlers, handle[endpoint->method], err);
+    return start(s, s->service->pools.handlers, handle, err);
 }
 
 static int on_phase(struct serving *s, struct zrpc_error *err)
@@ -131,7 +139,7 @@ static int on_phase(struct serving *s, struct zrpc_error *err)
     if (s->machine.phase == ZRPC_PHASE_HANDLER)
         return start_handler(s, err);
     if (s->machine.phase == ZRPC_PHASE_FINISH)
-        return start(s, s->pools->finishers, finish_sink, err);
+        return start(s, s->service->pools.finishers, finish_sink, err);
     if (s->machine.refused.code != ZRPC_OK)
         zrpc_log(s->call->log, ZRPC_LOG_WARN, "refused", "method",
                  s->machine.endpoint == NULL ? "?" : s->machine.endpoint->path, "reason",
@@ -184,9 +192,26 @@ static int (*const on_event[])(struct serving *s, struct zrpc_error *err) = {
     [ZRPC_PUMP_WOKEN] = on_woken,
 };
 
+/* Until the request is whole, a stop ends it; from then on only what cancels it. */
+static int await_request(struct serving *s, struct zrpc_error *err)
+{
+    const struct zrpc_cancel *cancel = s->pump.cancel;
+    int rc;
+
+    if (s->service->stop != NULL)
+        s->pump.cancel = s->service->stop;
+    rc = zrpc_pump_run(&s->pump, err);
+    s->pump.cancel = cancel;
+    if (rc == ZRPC_ERR_CANCELLED && s->service->stop != NULL) {
+        rc = zrpc_dataconn_server_refuse(&s->machine, zrpc_now(), "the server is stopping", err);
+        return rc < 0 ? rc : zrpc_fail(err, ZRPC_ERR_CLOSED, "stopped before the request was whole");
+    }
+    return rc == ZRPC_PUMP_PHASE ? on_phase(s, err) : rc;
+}
+
 static int serve(struct serving *s, struct zrpc_error *err)
 {
-    int rc = 0;
+    int rc = await_request(s, err);
 
     while (rc == 0 && (s->machine.phase != ZRPC_PHASE_DONE || s->running)) {
         rc = zrpc_pump_run(&s->pump, err);
@@ -210,10 +235,10 @@ static void await_job(struct serving *s)
 }
 
 int zrpc_dataconn_serve(struct zrpc_wire *wire, const struct zrpc_dataconn_options *options,
-                        const struct zrpc_handler *handler, const struct zrpc_dataconn_pools *pools,
-                        struct zrpc_call *call, struct zrpc_error *err)
+                        const struct zrpc_dataconn_service *service, struct zrpc_call *call,
+                        struct zrpc_error *err)
 {
-    struct serving s = {.handler = handler, .pools = pools, .call = call};
+    struct serving s = {.service = service, .call = call};
     int rc;
 
     s.done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -343,23 +343,67 @@ static void a_grace_period_ends(void)
     join(&f);
 }
 
+/* A data connection that has said `words` of its request. The server's first heartbeat says that it has begun
+ * to wait for one. */
+static struct zrpc_timeoutconn *begin_request(struct fixture *f, const char *words, size_t len)
+{
+    struct zrpc_timeoutconn *conn = NULL;
+    struct zrpc_wire *wire;
+    uint8_t heartbeat[8];
+
+    CHECK_OK(zrpc_connect(f->dialer, ZRPC_DATA, &patient, ZRPC_NEVER, NULL, &wire, NULL));
+    CHECK_OK(zrpc_timeoutconn_new(wire, &conn, NULL));
+    CHECK_OK(zrpc_timeoutconn_write(conn, words, len, NULL, NULL));
+    CHECK_OK(zrpc_timeoutconn_read_full(conn, heartbeat, sizeof heartbeat, NULL, NULL));
+    return conn;
+}
+
+static void a_stop_refuses_requests_that_have_not_come(void)
+{
+    static const char half[] = "\0\0\0\1\0\0\0\10/v1/";
+    struct zrpc_timeoutconn *conns[2];
+    struct fixture f;
+
+    prepare(&f);
+    f.options.heartbeat = (struct zrpc_heartbeat_config){.interval = ZRPC_SECOND / 20, .timeout = LONG};
+    start(&f);
+    conns[0] = begin_request(&f, "", 0);
+    conns[1] = begin_request(&f, half, sizeof half - 1);
+    zrpc_server_stop(f.server);
+    for (int i = 0; i < 2; i++) {
+        char said[4096] = "";
+        size_t n;
+
+        CHECK_CODE(zrpc_timeoutconn_read_full(conns[i], said, sizeof said, &n, NULL), ZRPC_ERR_END);
+        CHECK(memmem(said, n, "HANDLER ERROR:\nthe server is stopping", 37) != NULL);
+        zrpc_timeoutconn_close(conns[i]);
+    }
+    join(&f); /* hours before the end of the grace period */
+}
+
 static int no_entry(void *ctx, struct zrpc_call *call, struct zrpc_error *err)
 {
     CHECK_STR(call->client_identity, "test");
+    CHECK_STR(call->method, "/v1/ping");
     atomic_fetch_add((atomic_int *)ctx, 1);
     return zrpc_fail(err, ZRPC_ERR_REFUSED_IDENTITY, "not today");
 }
 
 static void an_interceptor_can_refuse(void)
 {
+    struct zrpc_wire *wire;
+    struct zrpc_error err;
     atomic_int asked = 0;
+    char *echo = NULL;
     struct fixture f;
 
     prepare(&f);
     f.options.intercept = no_entry;
     f.options.intercept_ctx = &asked;
     start(&f);
-    CHECK(ping(&f) < 0);
+    CHECK_OK(zrpc_connect(f.dialer, ZRPC_DATA, &patient, ZRPC_NEVER, NULL, &wire, NULL));
+    CHECK_CODE(zrpc_dataconn_ping(wire, &data_options, "hello", &echo, &err), ZRPC_ERR_HANDLER);
+    CHECK_STR(err.text, "not today");
     stop(&f);
     CHECK_INT(atomic_load(&asked), 1);
 }
@@ -373,6 +417,7 @@ static const struct zrpc_test tests[] = {
     {"a stopping server lets requests end", a_stopping_server_lets_requests_end},
     {"the second stop cancels requests", the_second_stop_cancels_requests},
     {"a grace period ends", a_grace_period_ends},
+    {"a stop refuses requests that have not come", a_stop_refuses_requests_that_have_not_come},
     {"an interceptor can refuse", an_interceptor_can_refuse},
     {NULL, NULL},
 };

@@ -3,6 +3,13 @@
 #include <errno.h>
 #include <stddef.h>
 
+/* accept(2) reports what became of the connection at the queue's head as errors of its own; that one is gone.
+ */
+static const int lost_errnos[] = {
+    ECONNABORTED, EPROTO,       EPERM,  ECONNRESET,  ETIMEDOUT,  ENETDOWN,  ENETUNREACH,
+    EHOSTDOWN,    EHOSTUNREACH, ENONET, ENOPROTOOPT, EOPNOTSUPP, ENETRESET,
+};
+
 static const struct accept_error {
     int errnum, code;
     const char *text;
@@ -15,6 +22,18 @@ static const struct accept_error {
     {EINVAL, ZRPC_ERR_CLOSED, "the listener is closed"},
     {ENOTSOCK, ZRPC_ERR_CLOSED, "the listener is closed"},
 };
+
+static int fail(int errnum, struct zrpc_error *err)
+{
+    for (size_t i = 0; i < sizeof accept_errors / sizeof accept_errors[0]; i++)
+        if (accept_errors[i].errnum == errnum)
+            return zrpc_fail(err, accept_errors[i].code, "accept: %s", accept_errors[i].text);
+    for (size_t i = 0; i < sizeof lost_errnos / sizeof lost_errnos[0]; i++)
+        if (lost_errnos[i] == errnum)
+            return zrpc_fail_errno(err, ZRPC_ERR_RESET, errnum,
+                                   "accept: a connection failed before it was accepted");
+    return zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errnum, "accept");
+}
 
 int zrpc_accept(int listener, int *out, struct sockaddr_storage *peer, struct zrpc_error *err)
 {
@@ -30,10 +49,5 @@ int zrpc_accept(int listener, int *out, struct sockaddr_storage *peer, struct zr
     }
     if (errno == EAGAIN || errno == EWOULDBLOCK)
         return ZRPC_ERR_AGAIN;
-    for (size_t i = 0; i < sizeof accept_errors / sizeof accept_errors[0]; i++)
-        if (accept_errors[i].errnum == errno)
-            return zrpc_fail(err, accept_errors[i].code, "accept: %s", accept_errors[i].text);
-    /* What is left came in with the connection, which is gone: accept(2) lists ECONNABORTED, EPROTO, EPERM,
-     * ENETDOWN and a dozen more. */
-    return zrpc_fail_errno(err, ZRPC_ERR_RESET, errno, "accept: a connection failed before it was accepted");
+    return fail(errno, err);
 }

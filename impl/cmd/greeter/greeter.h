@@ -6,13 +6,11 @@
 #ifndef GREETER_H
 #define GREETER_H
 
-#include "zrpc/log.h"
-#include "zrpc/wire.h"
+#include "zrpc/grpchelper.h"
 
-/* Serves until stop_fd is readable, then lets calls under way finish for a while. Borrows all. */
-int greeter_serve(struct zrpc_listener *listener, int stop_fd, const struct zrpc_log *log,
-                  struct zrpc_error *err);
-/* *answer is to be freed with free(). */
+extern const struct zrpc_grpc_service greeter_service;
+
+/* Asks a server. *answer is to be freed with free(). */
 int greeter_greet(struct zrpc_dialer *dialer, const char *name, const struct zrpc_log *log, char **answer,
                   struct zrpc_error *err);
 

@@ -2,74 +2,69 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "testing/suite.h"
 #include "zrpc/transport.h"
 
 static struct server {
-    struct zrpc_listener *listener;
-    int stop_fd;
+    struct zrpc_grpchelper_server *server;
+    struct zrpc_dialer *dialer;
     pthread_t thread;
 } server;
 
 static void *serve(void *arg)
 {
-    struct zrpc_error err = {0};
-
     (void)arg;
-    CHECK_OK(greeter_serve(server.listener, server.stop_fd, NULL, &err));
+    CHECK_OK(zrpc_grpchelper_server_run(server.server, NULL));
     return NULL;
 }
 
 static void start(void)
 {
     static const struct zrpc_tcp_client clients[] = {{"127.0.0.1", "localclient"}};
+    const struct zrpc_grpchelper_options options = {.services = &greeter_service, .n_services = 1};
+    struct zrpc_listener *listener;
 
-    CHECK_OK(zrpc_tcp_listen("127.0.0.1:0", clients, 1, &server.listener, NULL));
-    server.stop_fd = eventfd(0, EFD_CLOEXEC);
+    CHECK_OK(zrpc_tcp_listen("127.0.0.1:0", clients, 1, &listener, NULL));
+    CHECK_OK(zrpc_dialer_parse(listener->ops->address(listener), 0, &server.dialer, NULL));
+    CHECK_OK(zrpc_grpchelper_server_new(&options, &server.server, NULL));
+    CHECK_OK(zrpc_grpchelper_server_add(server.server, listener, NULL));
     CHECK_INT(pthread_create(&server.thread, NULL, serve, NULL), 0);
 }
 
 static void stop(void)
 {
-    CHECK_INT(eventfd_write(server.stop_fd, 1), 0);
+    zrpc_grpchelper_server_stop(server.server);
     pthread_join(server.thread, NULL);
-    server.listener->ops->close(server.listener);
-    close(server.stop_fd);
+    zrpc_grpchelper_server_free(server.server);
 }
 
 static void clients_are_greeted_by_name_and_identity(void)
 {
-    struct zrpc_dialer *dialer;
     struct zrpc_error err;
 
     start();
-    CHECK_OK(zrpc_dialer_parse(server.listener->ops->address(server.listener), 0, &dialer, &err));
     for (int i = 0; i < 3; i++) {
         char *answer = NULL;
 
-        if (CHECK_OK(greeter_greet(dialer, i == 0 ? "" : "w\xc3\xb6rld", NULL, &answer, &err)))
+        if (CHECK_OK(greeter_greet(server.dialer, i == 0 ? "" : "w\xc3\xb6rld", NULL, &answer, &err)))
             CHECK_STR(answer, i == 0 ? "hello  (clientIdentity=\"localclient\")"
                                      : "hello w\xc3\xb6rld (clientIdentity=\"localclient\")");
         free(answer);
     }
     stop();
-    dialer->ops->close(dialer);
+    server.dialer->ops->close(server.dialer);
 }
 
 static void nobody_there(void)
 {
-    struct zrpc_dialer *dialer;
     struct zrpc_error err;
     char *answer = NULL;
 
     start();
-    CHECK_OK(zrpc_dialer_parse(server.listener->ops->address(server.listener), 0, &dialer, &err));
     stop();
-    CHECK_CODE(greeter_greet(dialer, "x", NULL, &answer, &err), ZRPC_ERR_UNAVAILABLE);
-    dialer->ops->close(dialer);
+    CHECK_CODE(greeter_greet(server.dialer, "x", NULL, &answer, &err), ZRPC_ERR_UNAVAILABLE);
+    server.dialer->ops->close(server.dialer);
 }
 
 static const struct zrpc_test tests[] = {

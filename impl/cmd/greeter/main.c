@@ -2,43 +2,47 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
 #include "greeter.h"
 #include "zrpc/transport.h"
 
-static int stop_fd = -1;
+static struct zrpc_grpchelper_server *signalled;
 
 static void on_signal(int signo)
 {
-    const uint64_t one = 1;
-
     (void)signo;
-    if (write(stop_fd, &one, sizeof one) < 0)
-        return;
+    zrpc_grpchelper_server_stop(signalled);
+}
+
+static void set_signals(void (*handler)(int))
+{
+    const struct sigaction action = {.sa_handler = handler};
+
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
 }
 
 static int server(const char *address, const struct zrpc_log *log, struct zrpc_error *err)
 {
     static const struct zrpc_tcp_client clients[] = {{"127.0.0.1", "localclient"}, {"::1", "localclient"}};
-    const struct sigaction action = {.sa_handler = on_signal};
+    const struct zrpc_grpchelper_options options = {
+        .services = &greeter_service, .n_services = 1, .log = log};
     struct zrpc_listener *listener;
-    int rc;
+    int rc = zrpc_grpchelper_server_new(&options, &signalled, err);
 
-    stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (stop_fd < 0)
-        return zrpc_fail(err, ZRPC_ERR_SYSTEM, "no eventfd");
+    if (rc < 0)
+        return rc;
     rc = zrpc_tcp_listen(address, clients, 2, &listener, err);
+    if (rc == 0)
+        rc = zrpc_grpchelper_server_add(signalled, listener, err);
     if (rc == 0) {
-        sigaction(SIGTERM, &action, NULL);
-        sigaction(SIGINT, &action, NULL);
+        set_signals(on_signal);
         fprintf(stderr, "listening on %s\n", listener->ops->address(listener));
-        rc = greeter_serve(listener, stop_fd, log, err);
-        listener->ops->close(listener);
+        rc = zrpc_grpchelper_server_run(signalled, err);
+        set_signals(SIG_IGN);
     }
-    close(stop_fd);
+    zrpc_grpchelper_server_free(signalled);
     return rc;
 }
 

@@ -74,7 +74,7 @@ int benchmark_server(struct benchmark *b, struct zrpc_listener *l, struct zrpc_e
     int rc = zrpc_workpool_new(1, 1, &pool, err);
 
     while (rc == 0) {
-        const struct zrpc_dataconn_pools pools = {pool, pool};
+        const struct zrpc_dataconn_service service = {.handler = &handler, .pools = {pool, pool}};
         struct zrpc_accepted accepted;
         struct zrpc_call call = {.deadline = ZRPC_NEVER};
 
@@ -84,7 +84,7 @@ int benchmark_server(struct benchmark *b, struct zrpc_listener *l, struct zrpc_e
         call.client_identity = accepted.identity;
         call.peer = accepted.peer;
         /* One broken connection does not end the server. */
-        if (zrpc_dataconn_serve(accepted.wire, &options, &handler, &pools, &call, err) < 0)
+        if (zrpc_dataconn_serve(accepted.wire, &options, &service, &call, err) < 0)
             fprintf(stderr, "microbenchmark: %s: %s\n", accepted.peer, err->text);
     }
     zrpc_workpool_close(pool);

@@ -202,10 +202,20 @@ struct zrpc_dataconn_pools {
     struct zrpc_workpool *finishers; /* a sink's finish */
 };
 
+/* What is served. */
+struct zrpc_dataconn_service {
+    const struct zrpc_handler *handler;
+    struct zrpc_dataconn_pools pools;
+    /* Optional: runs before the handler, where that runs; may set call->user, or refuse as a handler does. */
+    int (*intercept)(void *ctx, struct zrpc_call *call, struct zrpc_error *err);
+    void *intercept_ctx;
+    const struct zrpc_cancel *stop; /* once raised, a request that is not whole yet is refused; optional */
+};
+
 /* Serves one request, with `call` as the handler's context (its method is filled in here). 0: answered, be it
- * with a refusal; else what went wrong with the connection. */
+ * with a refusal; else what went wrong with the connection, or ZRPC_ERR_CLOSED where the stop ended it. */
 int zrpc_dataconn_serve(struct zrpc_wire *wire, const struct zrpc_dataconn_options *options,
-                        const struct zrpc_handler *handler, const struct zrpc_dataconn_pools *pools,
-                        struct zrpc_call *call, struct zrpc_error *err);
+                        const struct zrpc_dataconn_service *service, struct zrpc_call *call,
+                        struct zrpc_error *err);
 
 #endif

@@ -110,10 +110,11 @@ struct zrpc_listener;
 
 struct zrpc_listener_ops {
     const char *name;
-    /* 0: *out filled. ZRPC_ERR_AGAIN: nobody is waiting. ZRPC_ERR_REFUSED_IDENTITY and other errors concern
-     * one connection only (already closed; *err names the peer); only ZRPC_ERR_CLOSED ends the listener.
-     * ZRPC_ERR_LIMIT: out of descriptors or memory; the connection still waits and `fd` stays readable, so
-     * pause before the next call. Never blocks on the peer. */
+    /* 0: *out filled. ZRPC_ERR_AGAIN: nobody is waiting. ZRPC_ERR_LIMIT, ZRPC_ERR_NOMEM, ZRPC_ERR_SYSTEM: out
+     * of descriptors or memory, or something unforeseen; the connection may still wait and `fd` stay
+     * readable, so pause before the next call. ZRPC_ERR_CLOSED ends the listener. All else
+     * (ZRPC_ERR_REFUSED_IDENTITY, ZRPC_ERR_RESET, ...) concerns one connection only, which is closed; *err
+     * names the peer where it is known. Never blocks on the peer. zrpc/netadaptor.h is the loop around it. */
     int (*accept)(struct zrpc_listener *l, struct zrpc_accepted *out, struct zrpc_error *err);
     /* Descriptor to poll for POLLIN before accept. */
     int (*fd)(const struct zrpc_listener *l);

@@ -1,0 +1,425 @@
+/* Clients that are not what they should be, against a gRPC server on tcp and on tls: each is refused with one
+ * line in the log, and a client that means it is served in their midst. */
+#include "zrpc/grpchelper.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "testing/alloc.h"
+#include "testing/certificates.h"
+#include "testing/loglines.h"
+#include "testing/suite.h"
+#include "transport/tcp_socket.h"
+#include "zrpc/replication.h"
+#include "zrpc/transport.h"
+#include "zrpc/transport_tls.h"
+
+#define LONG (3600 * ZRPC_SECOND) /* a time that must not be what ends a test */
+
+static const struct zrpc_test_cert certs[] = {
+    {.name = "ca", .cn = "test ca", .ca = true},
+    {.name = "server", .cn = "server1", .issuer = "ca"},
+    {.name = "client", .cn = "client1", .issuer = "ca"},
+    {.name = "stranger", .cn = "stranger", .issuer = "ca"},
+    {.name = "expired", .cn = "client1", .issuer = "ca", .from_day = -9, .to_day = -2},
+    {.name = "other-ca", .cn = "test ca", .ca = true},
+    {.name = "forged", .cn = "client1", .issuer = "other-ca"},
+    {.name = "self-signed", .cn = "client1"},
+};
+
+static struct zrpc_tls_files files_of(const char *name)
+{
+    static char paths[3][128];
+
+    snprintf(paths[0], sizeof paths[0], "%s/ca.crt", zrpc_test_dir());
+    snprintf(paths[1], sizeof paths[1], "%s/%s.crt", zrpc_test_dir(), name);
+    snprintf(paths[2], sizeof paths[2], "%s/%s.key", zrpc_test_dir(), name);
+    return (struct zrpc_tls_files){paths[0], paths[1], paths[2]};
+}
+
+/* The service: its answer to a ping is who asks. A message "slow" is answered when the call is cancelled. */
+struct fixture {
+    struct loglines lines;
+    struct zrpc_log log;
+    struct zrpc_grpchelper_options options;
+    struct zrpc_grpchelper_server *server;
+    char address[ZRPC_ADDRESS_MAX]; /* HOST:PORT */
+    bool tls;
+    atomic_int slow;
+    pthread_t thread;
+    int rc;
+};
+
+static int who_am_i(void *ctx, struct zrpc_call *call, const ProtobufCMessage *req, ProtobufCMessage *res,
+                    struct zrpc_error *err)
+{
+    Zrpc__Pb__PingRes *answer = (Zrpc__Pb__PingRes *)res;
+    struct fixture *f = ctx;
+
+    if (strcmp(((const Zrpc__Pb__PingReq *)req)->message, "slow") == 0) {
+        atomic_fetch_add(&f->slow, 1);
+        while (!atomic_load(&call->cancelled))
+            usleep(1000);
+    }
+    answer->echo = strdup(call->client_identity);
+    return answer->echo != NULL ? 0 : zrpc_fail(err, ZRPC_ERR_NOMEM, "no memory");
+}
+
+static const struct zrpc_grpc_method methods[] = {{.path = "/test.Test/WhoAmI",
+                                                   .request = &zrpc__pb__ping_req__descriptor,
+                                                   .response = &zrpc__pb__ping_res__descriptor,
+                                                   .handler = who_am_i}};
+
+static void prepare(struct fixture *f, struct zrpc_grpc_service *service)
+{
+    memset(f, 0, sizeof *f);
+    *service = (struct zrpc_grpc_service){.methods = methods, .n_methods = 1, .ctx = f};
+    loglines_init(&f->lines, &f->log);
+    f->options =
+        (struct zrpc_grpchelper_options){.services = service, .n_services = 1, .grace = LONG, .log = &f->log};
+}
+
+static void *run(void *arg)
+{
+    struct fixture *f = arg;
+
+    f->rc = zrpc_grpchelper_server_run(f->server, NULL);
+    return NULL;
+}
+
+static void start(struct fixture *f, bool tls, zrpc_time handshake_timeout)
+{
+    static const struct zrpc_tcp_client clients[] = {{"127.0.0.1", "client1"}};
+    static const char *const cns[] = {"client1"};
+    const struct zrpc_tls_files files = files_of("server");
+    struct zrpc_listener *l;
+    struct zrpc_error err;
+    int rc;
+
+    f->tls = tls;
+    rc = tls ? zrpc_tls_listen("127.0.0.1:0", &files, cns, 1, handshake_timeout, &l, &err)
+             : zrpc_tcp_listen("127.0.0.1:0", clients, 1, &l, &err);
+    if (!CHECK_OK(rc))
+        return;
+    snprintf(f->address, sizeof f->address, "%s", l->ops->address(l) + strlen("tcp:"));
+    CHECK_OK(zrpc_grpchelper_server_new(&f->options, &f->server, NULL));
+    CHECK_OK(zrpc_grpchelper_server_add(f->server, l, NULL));
+    CHECK_INT(pthread_create(&f->thread, NULL, run, f), 0);
+}
+
+static void stop(struct fixture *f)
+{
+    zrpc_grpchelper_server_stop(f->server);
+    pthread_join(f->thread, NULL);
+    CHECK_OK(f->rc);
+    zrpc_grpchelper_server_free(f->server);
+    loglines_dispose(&f->lines);
+}
+
+static struct zrpc_dialer *dialer_as(const struct fixture *f, const char *name)
+{
+    const struct zrpc_tls_files files = files_of(name);
+    struct zrpc_dialer *dialer = NULL;
+
+    if (f->tls)
+        CHECK_OK(zrpc_tls_dialer(f->address, &files, "server1", 0, &dialer, NULL));
+    else
+        CHECK_OK(zrpc_tcp_dialer(f->address, 0, &dialer, NULL));
+    return dialer;
+}
+
+/* One call with a connection of its own, by the client with that certificate. */
+static int ask(const struct fixture *f, const char *name, const char *message, struct zrpc_error *err)
+{
+    struct zrpc_dialer *dialer = dialer_as(f, name);
+    Zrpc__Pb__PingReq req = ZRPC__PB__PING_REQ__INIT;
+    ProtobufCMessage *res = NULL;
+    struct zrpc_grpchelper_client *client;
+    int rc = zrpc_grpchelper_client_new(dialer, NULL, &client, err);
+
+    req.message = (char *)(uintptr_t)message;
+    if (rc == 0) {
+        rc = zrpc_channel_call(zrpc_grpchelper_client_channel(client), &methods[0], &req.base, &res, NULL,
+                               NULL, err);
+        zrpc_grpchelper_client_free(client);
+    }
+    if (res != NULL) {
+        CHECK_STR(((Zrpc__Pb__PingRes *)res)->echo, "client1");
+        protobuf_c_message_free_unpacked(res, NULL);
+    }
+    dialer->ops->close(dialer);
+    return rc;
+}
+
+static int plain_connect(const struct fixture *f)
+{
+    struct zrpc_tcp_address at;
+    int fd = -1;
+
+    CHECK_OK(zrpc_tcp_address_parse(f->address, &at, NULL));
+    CHECK_OK(zrpc_tcp_connect(&at, ZRPC_NEVER, NULL, &fd, NULL));
+    return fd;
+}
+
+/* A TLS client that says hello, and then nothing more. */
+static int half_handshake(const struct fixture *f)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    SSL *ssl = SSL_new(ctx);
+    BIO *out = BIO_new(BIO_s_mem());
+    int fd = plain_connect(f), len;
+    char *hello;
+
+    SSL_set_bio(ssl, BIO_new(BIO_s_mem()), out);
+    CHECK_INT(SSL_connect(ssl), -1);
+    len = (int)BIO_get_mem_data(out, &hello);
+    CHECK(len > 0);
+    CHECK_INT(send(fd, hello, (size_t)len, 0), len);
+    SSL_free(ssl);
+    SSL_CTX_free(ctx);
+    ERR_clear_error();
+    return fd;
+}
+
+static void clients_are_served_by_identity(void)
+{
+    struct zrpc_grpc_service service;
+    struct zrpc_error err = {0};
+
+    for (int tls = 0; tls < 2; tls++) {
+        struct fixture f;
+
+        prepare(&f, &service);
+        start(&f, tls, 0);
+        for (int i = 0; i < 3; i++)
+            CHECK_OK(ask(&f, "client", "", &err));
+        CHECK_INT(loglines_count(&f.lines, "level=warn"), 0);
+        stop(&f);
+    }
+}
+
+static void wrong_certificates_are_refused(void)
+{
+    static const struct {
+        const char *name, *line;
+    } rows[] = {
+        {"stranger", "common name \\\"stranger\\\" of its certificate is not in client_cns"},
+        {"expired", "CN=client1 is refused: certificate has expired"},
+        {"forged", "CN=client1 is refused: "},
+        {"self-signed", "CN=client1 is refused: self-signed certificate"},
+    };
+    struct zrpc_grpc_service service;
+    struct zrpc_error err;
+    struct fixture f;
+
+    prepare(&f, &service);
+    start(&f, true, LONG);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        CHECK_CODE(ask(&f, rows[i].name, "", &err), ZRPC_ERR_UNAVAILABLE);
+        loglines_await(&f.lines, "connection refused", i + 1);
+        CHECK(loglines_count(&f.lines, rows[i].line) >= 1);
+        CHECK_OK(ask(&f, "client", "", &err));
+    }
+    CHECK_INT(loglines_count(&f.lines, "level=warn"), sizeof rows / sizeof rows[0]);
+    stop(&f);
+}
+
+static void plain_clients_are_refused(void)
+{
+    static const char words[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    struct zrpc_grpc_service service;
+    struct zrpc_error err;
+    struct fixture f;
+    int fd;
+
+    prepare(&f, &service);
+    start(&f, true, LONG);
+    fd = plain_connect(&f);
+    CHECK_INT(send(fd, words, sizeof words - 1, 0), sizeof words - 1);
+    loglines_await(&f.lines, "does not seem to speak TLS", 1);
+    CHECK_OK(ask(&f, "client", "", &err));
+    CHECK_INT(loglines_count(&f.lines, "level=warn"), 1);
+    close(fd);
+    stop(&f);
+}
+
+static void stopping_mid_handshake_is_refused(void)
+{
+    struct zrpc_grpc_service service;
+    struct zrpc_error err;
+    struct fixture f;
+    int fd;
+
+    prepare(&f, &service);
+    start(&f, true, LONG);
+    fd = half_handshake(&f);
+    shutdown(fd, SHUT_WR);
+    loglines_await(&f.lines, "connection refused", 1);
+    CHECK_OK(ask(&f, "client", "", &err));
+    CHECK_INT(loglines_count(&f.lines, "level=warn"), 1);
+    close(fd);
+    stop(&f);
+}
+
+/* 200 that are silent or in the middle of their handshakes: none is served, none delays anybody, and a server
+ * that stops does not wait for them. */
+static void half_open(bool tls)
+{
+    enum { N = 200 };
+    struct zrpc_grpc_service service;
+    struct zrpc_error err;
+    struct fixture f;
+    int fds[N];
+
+    prepare(&f, &service);
+    start(&f, tls, LONG);
+    for (int i = 0; i < N; i++) {
+        fds[i] = tls && i % 2 == 1 ? half_handshake(&f) : plain_connect(&f);
+        if (!tls && i % 2 == 1)
+            CHECK_INT(send(fds[i], "PRI * HTTP/2", 12, 0), 12);
+    }
+    CHECK_OK(ask(&f, "client", "", &err));
+    CHECK_INT(loglines_count(&f.lines, "level=warn"), 0);
+    stop(&f);
+    for (int i = 0; i < N; i++)
+        close(fds[i]);
+}
+
+static void half_open_connections_delay_nobody(void)
+{
+    half_open(false);
+    half_open(true);
+}
+
+/* Each that the handshake's timeout ends is one line. */
+static void half_open_handshakes_time_out(void)
+{
+    enum { N = 200 };
+    struct zrpc_grpc_service service;
+    struct zrpc_error err;
+    struct fixture f;
+    int fds[N];
+
+    prepare(&f, &service);
+    f.options.authenticate_timeout = (zrpc_under_valgrind() ? 30 : 3) * ZRPC_SECOND; /* the good one's too */
+    start(&f, true, 0);
+    for (int i = 0; i < N; i++)
+        fds[i] = plain_connect(&f);
+    CHECK_OK(ask(&f, "client", "", &err));
+    loglines_await(&f.lines, "code=TIMEOUT", N);
+    CHECK_INT(loglines_count(&f.lines, "level=warn"), N);
+    stop(&f);
+    for (int i = 0; i < N; i++)
+        close(fds[i]);
+}
+
+static void *ask_slowly(void *arg)
+{
+    struct zrpc_error err;
+
+    return ask(arg, "client", "slow", &err) < 0 ? arg : NULL;
+}
+
+static void the_grace_period_cancels_calls(void)
+{
+    struct zrpc_grpc_service service;
+    struct fixture f;
+    pthread_t caller;
+    void *failed;
+
+    prepare(&f, &service);
+    f.options.grace = 50 * ZRPC_MILLISECOND;
+    start(&f, false, 0);
+    CHECK_INT(pthread_create(&caller, NULL, ask_slowly, &f), 0);
+    while (atomic_load(&f.slow) == 0)
+        usleep(1000);
+    stop(&f);
+    pthread_join(caller, &failed);
+    CHECK(failed != NULL);
+}
+
+static int no_entry(void *ctx, struct zrpc_call *call, struct zrpc_error *err)
+{
+    (void)ctx;
+    CHECK_STR(call->client_identity, "client1");
+    return zrpc_fail(err, ZRPC_ERR_REFUSED_IDENTITY, "not today");
+}
+
+static void an_interceptor_can_refuse(void)
+{
+    struct zrpc_grpc_service service;
+    struct zrpc_error err;
+    struct fixture f;
+
+    prepare(&f, &service);
+    f.options.intercept = no_entry;
+    start(&f, false, 0);
+    CHECK_CODE(ask(&f, "client", "", &err), ZRPC_ERR_HANDLER);
+    CHECK_STR(err.text, "not today");
+    stop(&f);
+}
+
+static int make_and_free(void *arg)
+{
+    struct zrpc_grpchelper_server *s;
+    int rc = zrpc_grpchelper_server_new(arg, &s, NULL);
+
+    if (rc == 0)
+        zrpc_grpchelper_server_free(s);
+    return rc;
+}
+
+static int make_client_and_free(void *arg)
+{
+    struct zrpc_grpchelper_client *c;
+    int rc = zrpc_grpchelper_client_new(arg, NULL, &c, NULL);
+
+    if (rc == 0)
+        zrpc_grpchelper_client_free(c);
+    return rc;
+}
+
+static void scarcity(void)
+{
+    struct zrpc_dialer *dialer;
+    struct zrpc_grpchelper_options options = {0};
+
+    CHECK(zrpc_alloc_each(make_and_free, &options) >= 3);
+    CHECK_INT(zrpc_resource_each(make_and_free, &options), 4);
+    CHECK_OK(zrpc_tcp_dialer("127.0.0.1:1", 0, &dialer, NULL));
+    CHECK(zrpc_alloc_each(make_client_and_free, dialer) >= 2);
+    CHECK(zrpc_resource_each(make_client_and_free, dialer) >= 2);
+    dialer->ops->close(dialer);
+}
+
+static const struct zrpc_test tests[] = {
+    {"clients are served by identity", clients_are_served_by_identity},
+    {"wrong certificates are refused", wrong_certificates_are_refused},
+    {"plain TCP clients on a tls port are refused", plain_clients_are_refused},
+    {"stopping mid-handshake is refused", stopping_mid_handshake_is_refused},
+    {"200 half-open connections delay nobody", half_open_connections_delay_nobody},
+    {"200 half-open handshakes time out", half_open_handshakes_time_out},
+    {"the grace period cancels calls", the_grace_period_cancels_calls},
+    {"an interceptor can refuse", an_interceptor_can_refuse},
+    {"scarcity", scarcity},
+    {NULL, NULL},
+};
+
+int main(int argc, char **argv)
+{
+    int status;
+
+    for (size_t i = 0; i < sizeof certs / sizeof certs[0]; i++)
+        if (zrpc_test_cert_make(&certs[i]) < 0)
+            return 1;
+    status = zrpc_suite_main("grpchelper", tests, argc, argv);
+    zrpc_test_dir_remove();
+    return status;
+}
