@@ -21,7 +21,7 @@ void zrpc_endpoint_limit_release(struct zrpc_endpoint_limit *l);
  */
 /* The sender serves fs. */
 bool zrpc_endpoint_admits(const struct zrpc_endpoint *e, const char *fs);
-/* ROOT/IDENTITY of the call's client. */
+/* ROOT/IDENTITY of the call's client, or ROOT where the receiver is for one client. */
 int zrpc_endpoint_client_root(const struct zrpc_endpoint *e, const struct zrpc_call *call,
                               char root[static ZRPC_ZFS_NAME_MAX], struct zrpc_error *err);
 /* ROOT/IDENTITY/path. */

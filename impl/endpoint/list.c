@@ -44,6 +44,29 @@ static int list_own(struct zrpc_endpoint *e, struct zrpc_call *call, Zrpc__Pb__L
     return rc;
 }
 
+/* A filesystem may be gone since it was listed, and one without its token is still worth listing. */
+static int add_token(struct zrpc_endpoint *e, struct zrpc_call *call, const char *path,
+                     Zrpc__Pb__Filesystem *fs, struct zrpc_error *err)
+{
+    const struct zrpc_zfs *zfs = &e->config.zfs;
+    struct zrpc_buf token = {0};
+    struct zrpc_error why = {0};
+    int rc;
+
+    if (zfs->ops->resume_token == NULL || e->config.not_resumable)
+        return 0;
+    rc = zfs->ops->resume_token(zfs->ctx, &call->cancelled, path, &token, &why);
+    if (rc > 0)
+        rc = zrpc_pb_set_string(&fs->resumetoken, (const char *)zrpc_buf_view(&token).data, &why);
+    zrpc_buf_dispose(&token);
+    if (rc == 0)
+        return 0;
+    if (rc != ZRPC_ERR_ZFS)
+        return zrpc_fail(err, rc, "%s", why.text);
+    zrpc_log(call->log, ZRPC_LOG_WARN, "cannot get the resume token", "fs", path, "err", why.text, NULL);
+    return 0;
+}
+
 /* Paths that `both` has as sender already are left out. */
 static int list_received(struct zrpc_endpoint *e, struct zrpc_call *call, Zrpc__Pb__ListFilesystemRes *res,
                          struct zrpc_error *err)
@@ -59,8 +82,11 @@ static int list_received(struct zrpc_endpoint *e, struct zrpc_call *call, Zrpc__
     for (size_t i = 0; rc == 0 && i < all.len; i++) {
         const char *path = all.items[i].path + strlen(root) + 1;
 
-        if (!listed(res, n_own, path))
-            rc = add_filesystem(res, path, all.items[i].placeholder, err);
+        if (listed(res, n_own, path))
+            continue;
+        rc = add_filesystem(res, path, all.items[i].placeholder, err);
+        if (rc == 0)
+            rc = add_token(e, call, all.items[i].path, res->filesystems[res->n_filesystems - 1], err);
     }
     zrpc_zfs_filesystems_dispose(&all);
     return rc;

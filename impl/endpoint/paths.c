@@ -75,6 +75,10 @@ int zrpc_endpoint_client_root(const struct zrpc_endpoint *e, const struct zrpc_c
 {
     const char *identity = call->client_identity == NULL ? "" : call->client_identity;
 
+    if (e->config.for_one) {
+        memcpy(root, e->config.root, strlen(e->config.root) + 1);
+        return 0;
+    }
     if (zrpc_zfs_name_check(identity, err) != 0)
         return zrpc_error_prefix(err, ZRPC_ERR_USAGE,
                                  "client identity must be a single ZFS filesystem path component");

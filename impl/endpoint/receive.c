@@ -151,7 +151,8 @@ static int open_sink(struct zrpc_endpoint_receive *r, struct zrpc_call *call, st
 {
     struct zrpc_endpoint *e = r->endpoint;
     const struct zrpc_zfs *zfs = &e->config.zfs;
-    struct zrpc_zfs_receive what = {.filesystem = r->fs};
+    struct zrpc_zfs_receive what = {.filesystem = r->fs,
+                                    .resumable = zfs->ops->resume_token != NULL && !e->config.not_resumable};
     struct zrpc_zfs_filesystem found;
     int rc = zfs->ops->get_filesystem(zfs->ctx, &call->cancelled, r->fs, &found, err);
 
@@ -168,7 +169,15 @@ static int open_sink(struct zrpc_endpoint_receive *r, struct zrpc_call *call, st
     return rc < 0 ? rc : zfs->ops->receive(zfs->ctx, &call->cancelled, &what, &r->inner, err);
 }
 
-/* ClearResumeToken has nothing to clear: a receive that fails leaves no partial state. */
+/* Also of a receive that was resumable when this one is not (ZR-MSG-016). */
+static int drop_partial(struct zrpc_endpoint *e, struct zrpc_call *call, const char *fs,
+                        struct zrpc_error *err)
+{
+    const struct zrpc_zfs *zfs = &e->config.zfs;
+
+    return zfs->ops->abort_receive == NULL ? 0 : zfs->ops->abort_receive(zfs->ctx, &call->cancelled, fs, err);
+}
+
 int zrpc_endpoint_receive(void *ctx, struct zrpc_call *call, const Zrpc__Pb__ReceiveReq *req,
                           struct zrpc_sink *sink, struct zrpc_error *err)
 {
@@ -185,6 +194,8 @@ int zrpc_endpoint_receive(void *ctx, struct zrpc_call *call, const Zrpc__Pb__Rec
     if (rc == 0)
         rc = zrpc_endpoint_limit_acquire(&e->receives, &call->cancelled, "receives", err);
     r->slot = rc == 0;
+    if (rc == 0 && req->clearresumetoken)
+        rc = drop_partial(e, call, r->fs, err);
     if (rc == 0)
         rc = create_parents(e, call, r->fs, err);
     if (rc == 0)

@@ -1,5 +1,6 @@
 #include "internal.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 /* The backend's source, with the slot it holds. */
@@ -57,8 +58,6 @@ static int check(const Zrpc__Pb__SendReq *req, struct zrpc_error *err)
     const char *name;
     int rc = 0;
 
-    if (req->resumetoken[0] != '\0')
-        return zrpc_fail(err, ZRPC_ERR_USAGE, "resume token does not match: this endpoint issues none");
     if (req->from[0] != '\0')
         rc = zrpc_zfs_version_parse(req->from, &type, &name, err);
     if (rc != 0)
@@ -69,6 +68,45 @@ static int check(const Zrpc__Pb__SendReq *req, struct zrpc_error *err)
     if (type != ZRPC_ZFS_SNAPSHOT)
         return zrpc_fail(err, ZRPC_ERR_USAGE, "cannot send '%s%s': not a snapshot", req->filesystem, req->to);
     return 0;
+}
+
+#define MISMATCH "resume token does not match: "
+
+static uint64_t guid_of(const struct zrpc_zfs_versions *versions, const char *relative)
+{
+    const struct zrpc_zfs_version *v = zrpc_zfs_versions_find(
+        versions, relative[0] == '@' ? ZRPC_ZFS_SNAPSHOT : ZRPC_ZFS_BOOKMARK, relative + 1);
+
+    return v == NULL ? 0 : v->guid;
+}
+
+/* The token is a peer's, and could tell of anything. With From and To checked. */
+static int check_token(struct zrpc_endpoint *e, struct zrpc_call *call, const char *fs,
+                       const Zrpc__Pb__SendReq *req, struct zrpc_error *err)
+{
+    const struct zrpc_zfs *zfs = &e->config.zfs;
+    struct zrpc_zfs_versions versions = {0};
+    struct zrpc_zfs_token token;
+    int rc;
+
+    if (zfs->ops->read_token == NULL)
+        return zrpc_fail(err, ZRPC_ERR_USAGE, MISMATCH "this endpoint issues none");
+    rc = zfs->ops->read_token(zfs->ctx, &call->cancelled, req->resumetoken, &token, err);
+    if (rc == 0 && strcmp(token.filesystem, fs) != 0)
+        rc = zrpc_fail(err, ZRPC_ERR_USAGE, MISMATCH "it is of '%s', not of '%s'", token.filesystem, fs);
+    if (rc == 0)
+        rc = zfs->ops->list_versions(zfs->ctx, &call->cancelled, fs, &versions, err);
+    if (rc == 0 && (token.to_guid == 0 || guid_of(&versions, req->to) != token.to_guid))
+        rc = zrpc_fail(err, ZRPC_ERR_USAGE, MISMATCH "it goes to '@%s' with guid %" PRIu64 ", not to '%s'",
+                       token.to, token.to_guid, req->to);
+    if (rc == 0 && (req->from[0] == '\0' ? 0 : guid_of(&versions, req->from)) != token.from_guid)
+        rc = zrpc_fail(err, ZRPC_ERR_USAGE, MISMATCH "it comes from guid %" PRIu64 ", not from '%s'",
+                       token.from_guid, req->from);
+    /* A version that does not exist has no guid, and an increment from it no token. */
+    if (rc == 0 && req->from[0] != '\0' && token.from_guid == 0)
+        rc = zrpc_fail(err, ZRPC_ERR_USAGE, MISMATCH "it is of a full stream, not from '%s'", req->from);
+    zrpc_zfs_versions_dispose(&versions);
+    return rc;
 }
 
 static int start(struct zrpc_endpoint *e, struct zrpc_call *call, const struct zrpc_zfs_send *what,
@@ -101,10 +139,15 @@ int zrpc_endpoint_send(void *ctx, struct zrpc_call *call, const Zrpc__Pb__SendRe
 
     if (rc == 0)
         rc = check(req, err);
+    if (rc == 0 && req->resumetoken[0] != '\0') {
+        rc = check_token(e, call, fs, req, err);
+        what.resume_token = req->resumetoken;
+    }
     if (rc == 0)
         rc = zrpc_endpoint_limit_acquire(&e->sends, &call->cancelled, "sends", err);
     if (rc != 0)
         return rc;
+    res->usedresumetoken = what.resume_token != NULL;
     rc = zfs->ops->estimate(zfs->ctx, &call->cancelled, &what, &bytes, err);
     if (rc == 0)
         res->expectedsize = bytes > 0 ? bytes : 0;

@@ -1,13 +1,18 @@
 /*
  * Endpoints: zrepl's Sender and Receiver over a zfs backend, as handlers (ZR-MSG-005 to ZR-MSG-030).
  *
- * The sender serves the filesystems its filter admits, under their own names. It refuses Receive, and any
- * resume token: it issues none, so none can match.
+ * The sender serves the filesystems its filter admits, under their own names. It refuses Receive. It goes on
+ * from a resume token that tells of the very stream that is asked for: of that filesystem, to and from
+ * versions with those guids. Any other token fails the send (ZR-MSG-013).
  *
  * The receiver maps each path to ROOT/CLIENT-IDENTITY/path; no path and no identity gets out of there.
  * Missing parents are created as placeholders. A placeholder that receives is emptied and un-marked first,
  * and marked again if the receive fails. A filesystem that is being received to refuses a second receive as
  * busy. Send and ReplicationCursor are refused.
+ *
+ * Where the backend can, the receiver keeps what has come of a receive that fails, and lists its resume
+ * token. Real zrepl 0.1.1 takes no notice: it asks for whole streams with ClearResumeToken, which drops what
+ * was kept (ZR-MSG-016).
  *
  * Both, for tests, is a sender and a receiver in one namespace, in which a client can push, look, and pull
  * what it pushed: Receive maps as the receiver does. Every other call takes a path for
@@ -49,6 +54,8 @@ struct zrpc_endpoint_config {
     enum zrpc_endpoint_role role;
     struct zrpc_zfs zfs;
     const char *root;                       /* receiver and both: the dataset below which clients receive */
+    bool for_one;                           /* ... in it, not in ROOT/CLIENT-IDENTITY: as zrepl's pull job */
+    bool not_resumable;                     /* nothing is kept of a receive that fails */
     const struct zrpc_endpoint_rule *rules; /* sender and both */
     size_t n_rules;                         /* 0: everything is admitted */
     unsigned max_sends, max_receives;       /* at a time; 0: the default */
