@@ -2,7 +2,7 @@
 
 static const struct cli_command commands[] = {
     {"serve", "--listen ENDPOINT... --client IP=IDENTITY... | --config FILE... [OPTION...]",
-     "serve a simulated pool", command_serve},
+     "serve a simulated pool, or zfs's", command_serve},
     {"configcheck", "FILE...", "check configuration files", command_configcheck},
     {"stdinserver", "IDENTITY [--sockdir DIR | --config FILE]",
      "hand stdin and stdout to the daemon: the forced command of an ssh key", command_stdinserver},

@@ -3,23 +3,23 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "sim/zfs/sim.h"
+#include "pool.h"
 #include "zrpc.h"
 #include "zrpc/config.h"
 #include "zrpc/server.h"
 #include "zrpc/transport.h"
 
 struct serve {
-    struct cli_list listen, clients, configs;
+    struct cli_list listen, clients, configs, filesystems;
     const char *role, *pool, *root, *log_level;
     uint64_t max_connections;
     zrpc_time grace;
-    bool help;
+    bool zfs, resumable, help;
 
     struct zrpc_tcp_client *map; /* of clients; its strings are owned */
     size_t n_map;
     struct zrpc_log log;
-    struct zrpc_sim sim;
+    struct pool local;
     struct zrpc_server *server;
 };
 
@@ -128,7 +128,7 @@ static int open_server(struct serve *s, struct zrpc_error *err)
 
     if (rc < 0)
         return rc;
-    options.handler = zrpc_sim_handler(&s->sim);
+    options.handler = pool_handler(&s->local);
     options.max_connections = (unsigned)s->max_connections;
     options.grace = s->grace;
     options.log = &s->log;
@@ -148,7 +148,14 @@ static int open_server(struct serve *s, struct zrpc_error *err)
 
 static int run(struct serve *s, struct zrpc_error *err)
 {
-    struct zrpc_sim_options options = {.pool = s->pool, .root = s->root};
+    struct pool_options options = {
+        .spec = s->zfs            ? "zfs:"
+                : s->pool == NULL ? "pool:demo"
+                                  : s->pool,
+        .root = s->root,
+        .filesystems = &s->filesystems,
+        .not_resumable = !s->resumable,
+    };
     enum zrpc_log_level level;
     int rc = parse_role(s->role, &options.role, err);
 
@@ -158,7 +165,7 @@ static int run(struct serve *s, struct zrpc_error *err)
     if (rc == 0)
         rc = parse_clients(s, err);
     if (rc == 0)
-        rc = zrpc_sim_open(&s->sim, &options, err);
+        rc = pool_open(&s->local, &options, err);
     if (rc < 0)
         return rc;
     zrpc_log_init_stderr(&s->log, level);
@@ -168,7 +175,7 @@ static int run(struct serve *s, struct zrpc_error *err)
         rc = zrpc_server_serve(s->server, err);
     set_signals(SIG_IGN);
     zrpc_server_close(s->server);
-    zrpc_sim_close(&s->sim);
+    pool_close(&s->local);
     return rc;
 }
 
@@ -183,10 +190,10 @@ int command_serve(const struct cli_command *self, int argc, char **argv)
 {
     struct serve s = {
         .role = "both",
-        .pool = "demo",
         .log_level = "info",
         .max_connections = ZRPC_SERVER_CONNECTIONS_DEFAULT,
         .grace = ZRPC_SERVER_GRACE_DEFAULT,
+        .resumable = true,
     };
     const struct cli_option options[] = {
         {"listen", CLI_LIST, &s.listen, "ENDPOINT", "tcp:HOST:PORT, port 0 picks one; may be repeated"},
@@ -195,8 +202,13 @@ int command_serve(const struct cli_command *self, int argc, char **argv)
         {"client", CLI_LIST, &s.clients, "IP=IDENTITY", "a client to admit; may be repeated"},
         {"role", CLI_STRING, &s.role, "ROLE", "source (sends), sink (receives) or both (default)"},
         {"pool", CLI_STRING, &s.pool, "demo|FILE", "the simulated pool (demo)"},
+        {"zfs", CLI_FLAG, &s.zfs, NULL, "the pools of the zfs command on PATH, in place of a simulated one"},
         {"root", CLI_STRING, &s.root, "DATASET",
          "where clients receive, below ROOT/IDENTITY (default: the pool's)"},
+        {"filesystem", CLI_LIST, &s.filesystems, "PATTERN",
+         "what is sent: tank/a, tank/a< (with all below); ! before it: not (default: the pool's, or all)"},
+        {"resumable", CLI_FLAG, &s.resumable, NULL,
+         "keep what came of a receive that failed, to be resumed (default; --resumable=false)"},
         {"max-connections", CLI_NUMBER, &s.max_connections, "N", "close further ones at once (1024)"},
         {"grace", CLI_DURATION, &s.grace, "DURATION",
          "how long requests may go on after SIGTERM or SIGINT (10s)"},
@@ -214,6 +226,8 @@ int command_serve(const struct cli_command *self, int argc, char **argv)
     }
     if (rc == 0 && args.n > 0)
         rc = zrpc_fail(&err, ZRPC_ERR_USAGE, "unexpected argument \"%s\"", args.items[0]);
+    if (rc == 0 && s.zfs && s.pool != NULL)
+        rc = zrpc_fail(&err, ZRPC_ERR_USAGE, "--pool and --zfs both name a pool, expected one");
     if (rc == 0 && s.listen.n + s.configs.n == 0)
         rc = zrpc_fail(&err, ZRPC_ERR_USAGE,
                        "--listen is missing: where to listen, such as tcp:127.0.0.1:0 (or --config FILE)");
