@@ -70,16 +70,37 @@ static int open_exec(struct pool *p, const struct pool_options *options, const c
     return rc;
 }
 
+/* Before the endpoint is used. */
+static int lay_faults(struct pool *p, const char *file, struct zrpc_error *err)
+{
+    struct zrpc_zfs *zfs = p->simulated ? &p->sim.endpoint.config.zfs : &p->endpoint.config.zfs;
+    int rc = zrpc_zfs_faults_load(file, &p->faulty.plan, err);
+
+    if (rc != 0)
+        return rc;
+    p->faulty.inner = *zfs;
+    *zfs = zrpc_zfs_faulty(&p->faulty);
+    return 0;
+}
+
 int pool_open(struct pool *p, const struct pool_options *options, struct zrpc_error *err)
 {
     const char *command = after(options->spec, zfs_prefix), *file = after(options->spec, pool_prefix);
     size_t n_rules;
+    int rc;
 
     *p = (struct pool){0};
     n_rules = make_rules(p, options->filesystems);
     if (command != NULL)
-        return open_exec(p, options, command, n_rules, err);
-    return open_simulated(p, options, file == NULL ? options->spec : file, n_rules, err);
+        rc = open_exec(p, options, command, n_rules, err);
+    else
+        rc = open_simulated(p, options, file == NULL ? options->spec : file, n_rules, err);
+    if (rc != 0 || options->faults == NULL)
+        return rc;
+    rc = lay_faults(p, options->faults, err);
+    if (rc != 0)
+        pool_close(p);
+    return rc;
 }
 
 struct zrpc_handler pool_handler(struct pool *p)
@@ -91,8 +112,9 @@ void pool_close(struct pool *p)
 {
     if (p->simulated) {
         zrpc_sim_close(&p->sim);
-        return;
+    } else {
+        zrpc_endpoint_dispose(&p->endpoint);
+        zrpc_zfs_exec_dispose(&p->exec);
     }
-    zrpc_endpoint_dispose(&p->endpoint);
-    zrpc_zfs_exec_dispose(&p->exec);
+    zrpc_zfs_faults_free(p->faulty.plan);
 }

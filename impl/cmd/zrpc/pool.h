@@ -8,6 +8,7 @@
 #define ZRPC_CMD_ZRPC_POOL_H
 
 #include "cli/cli.h"
+#include "sim/zfs/faults.h"
 #include "sim/zfs/sim.h"
 #include "zrpc/zfs_exec.h"
 
@@ -18,6 +19,7 @@ struct pool_options {
     const struct cli_list *filesystems; /* the sender's filter: patterns, "!" before those that are not
                                            admitted; empty or NULL: what the pool's file says, or all */
     bool for_one, not_resumable;        /* as in zrpc/endpoint.h */
+    const char *faults;                 /* a plan's file; NULL: none but the pool's own */
 };
 
 struct pool {
@@ -26,6 +28,7 @@ struct pool {
     struct zrpc_sim sim;
     struct zrpc_zfs_exec exec; /* both if it is not */
     struct zrpc_endpoint endpoint;
+    struct zrpc_zfs_faulty faulty; /* its plan is owned */
 };
 
 /* Whether the text names a pool on this machine. */

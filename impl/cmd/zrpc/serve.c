@@ -11,7 +11,7 @@
 
 struct serve {
     struct cli_list listen, clients, configs, filesystems;
-    const char *role, *pool, *root, *log_level;
+    const char *role, *pool, *root, *faults, *log_level;
     uint64_t max_connections;
     zrpc_time grace;
     bool zfs, resumable, help;
@@ -155,6 +155,7 @@ static int run(struct serve *s, struct zrpc_error *err)
         .root = s->root,
         .filesystems = &s->filesystems,
         .not_resumable = !s->resumable,
+        .faults = s->faults,
     };
     enum zrpc_log_level level;
     int rc = parse_role(s->role, &options.role, err);
@@ -209,6 +210,8 @@ int command_serve(const struct cli_command *self, int argc, char **argv)
          "what is sent: tank/a, tank/a< (with all below); ! before it: not (default: the pool's, or all)"},
         {"resumable", CLI_FLAG, &s.resumable, NULL,
          "keep what came of a receive that failed, to be resumed (default; --resumable=false)"},
+        {"faults", CLI_STRING, &s.faults, "FILE",
+         "what goes wrong with the pool: a plan (sim/zfs/README.md)"},
         {"max-connections", CLI_NUMBER, &s.max_connections, "N", "close further ones at once (1024)"},
         {"grace", CLI_DURATION, &s.grace, "DURATION",
          "how long requests may go on after SIGTERM or SIGINT (10s)"},
