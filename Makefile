@@ -195,15 +195,19 @@ tsan:
 
 # Fuzzing. Each corpus grows in build/fuzz/NAME; an input that fails stays beside it.
 FUZZ_SECONDS ?= 30
-FUZZERS  := $(patsubst impl/testing/fuzz/%.c,$(BUILD)/fuzzer/%,$(wildcard impl/testing/fuzz/*.c))
+FUZZ_C   := $(wildcard impl/testing/fuzz/*.c sim/*/fuzz/*.c)
+FUZZERS  := $(addprefix $(BUILD)/fuzzer/,$(basename $(notdir $(FUZZ_C))))
 
 fuzz: | $(SETUP)
 	$(Q)$(MAKE) BUILD=$(BUILD)/fuzz CC=clang OPT='-O1 -g' \
 	    SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' run-fuzzers
 
-$(BUILD)/fuzzer/%: $(BUILD)/obj/impl/testing/fuzz/%.o $(LIB_A)
-	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+define fuzzer
+$(BUILD)/fuzzer/$(basename $(notdir $(1))): $(1:%.c=$(BUILD)/obj/%.o) $(ARCHIVES)
+	$$(call say,LD,$$@)
+	$$(Q)mkdir -p $$(@D) && $$(CC) $$(ALL_LDFLAGS) -fsanitize=fuzzer -o $$@ $$^ $$(LIBS)
+endef
+$(foreach source,$(FUZZ_C),$(eval $(call fuzzer,$(source))))
 
 run-fuzzers: $(FUZZERS)
 	$(Q)for fuzzer in $^; do \

@@ -32,14 +32,16 @@ static size_t part(uint64_t seed, uint64_t offset, uint8_t *out, size_t len)
 void zrpc_sim_content_fill(uint64_t seed, uint64_t offset, void *out, size_t len)
 {
     uint8_t *at = out;
+    uint64_t x;
 
     if (offset % 8 != 0 && len > 0) {
         size_t n = part(seed, offset, at, len);
 
         at += n, offset += n, len -= n;
     }
-    for (uint64_t i = offset / 8; len >= 8; i++, at += 8, offset += 8, len -= 8) {
-        uint64_t w = word(seed, i);
+    x = seed + offset / 8 * GOLDEN;
+    for (; len >= 8; at += 8, offset += 8, len -= 8) {
+        uint64_t w = htole64(zrpc_sim_mix(x += GOLDEN));
 
         memcpy(at, &w, 8);
     }
@@ -47,20 +49,34 @@ void zrpc_sim_content_fill(uint64_t seed, uint64_t offset, void *out, size_t len
         part(seed, offset, at, len);
 }
 
+/* Whole words, from the first word's x on. */
+static bool words_equal(uint64_t x, const uint8_t *data, size_t n_words)
+{
+    uint64_t difference = 0;
+
+    for (size_t i = 0; i < n_words; i++) {
+        uint64_t w;
+
+        memcpy(&w, data + 8 * i, 8);
+        difference |= w ^ htole64(zrpc_sim_mix(x + (i + 1) * GOLDEN));
+    }
+    return difference == 0;
+}
+
 bool zrpc_sim_content_equal(uint64_t seed, uint64_t offset, const void *data, size_t len)
 {
     const uint8_t *at = data;
-    uint8_t expected[4096];
+    size_t n = (8 - offset % 8) % 8;
+    uint8_t expected[8];
 
-    while (len > 0) {
-        size_t n = len < sizeof expected ? len : sizeof expected;
-
-        zrpc_sim_content_fill(seed, offset, expected, n);
-        if (memcmp(expected, at, n) != 0)
-            return false;
-        at += n, offset += n, len -= n;
-    }
-    return true;
+    if (n > len)
+        n = len;
+    zrpc_sim_content_fill(seed, offset, expected, n);
+    if (memcmp(expected, at, n) != 0 || !words_equal(seed + (offset + n) / 8 * GOLDEN, at + n, (len - n) / 8))
+        return false;
+    n += (len - n) / 8 * 8;
+    zrpc_sim_content_fill(seed, offset + n, expected, len - n);
+    return memcmp(expected, at + n, len - n) == 0;
 }
 
 /* How much of [offset, offset + len) lies within the extent. */

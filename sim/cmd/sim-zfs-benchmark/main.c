@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "sim/zfs/stream.h"
+#include "sim/zfs/sendstream.h"
 
 static uint8_t chunk[1u << 19]; /* what a connection asks a source for */
 
@@ -47,23 +47,22 @@ static int measure_equal(uint64_t bytes)
     return equal ? 0 : -1;
 }
 
-static int make_writer(struct zrpc_sim_writer *w, uint64_t bytes, struct zrpc_error *err)
+static int make_writer(struct zrpc_sendstream_writer *w, uint64_t bytes, struct zrpc_error *err)
 {
-    struct zrpc_sim_extents extents = {0};
-    struct zrpc_sim_begin begin = {.to_guid = 1, .snapshot = "benchmark"};
-    int rc = zrpc_sim_extents_push(&extents, (struct zrpc_sim_extent){.seed = 1, .length = bytes}, err);
+    struct zrpc_sendstream s = {.begin = {.toname = "sim@benchmark", .to_guid = 1}, .first_object = 1};
+    int rc = zrpc_sim_extents_push(&s.extents, (struct zrpc_sim_extent){.seed = 1, .length = bytes}, err);
 
     if (rc == 0)
-        return zrpc_sim_writer_init(w, &begin, extents, err);
-    zrpc_sim_extents_dispose(&extents);
+        return zrpc_sendstream_writer_init(w, s, err);
+    zrpc_sendstream_dispose(&s);
     return rc;
 }
 
-/* One stream through both ends, each on its own account. */
+/* What writing and reading it took, each on its own account. */
 static int measure_stream(uint64_t bytes, struct zrpc_error *err)
 {
-    struct zrpc_sim_writer writer;
-    struct zrpc_sim_reader reader = {0};
+    struct zrpc_sendstream_writer writer;
+    struct zrpc_sendstream_reader reader = {0};
     double writing = 0, reading = 0;
     int rc = make_writer(&writer, bytes, err);
     size_t n;
@@ -74,21 +73,21 @@ static int measure_stream(uint64_t bytes, struct zrpc_error *err)
         double started = cpu_seconds(), written;
         struct zrpc_view in;
 
-        n = zrpc_sim_writer_read(&writer, chunk, sizeof chunk);
+        n = zrpc_sendstream_writer_read(&writer, chunk, sizeof chunk);
         written = cpu_seconds();
         in = zrpc_view(chunk, n);
         while (rc >= 0 && in.len > 0)
-            rc = zrpc_sim_reader_feed(&reader, &in, err);
+            rc = zrpc_sendstream_reader_feed(&reader, &in, err);
         writing += written - started;
         reading += cpu_seconds() - written;
     } while (rc >= 0 && n > 0);
     if (rc >= 0)
-        rc = zrpc_sim_reader_finish(&reader, err);
-    zrpc_sim_reader_dispose(&reader);
-    zrpc_sim_writer_dispose(&writer);
+        rc = zrpc_sendstream_reader_finish(&reader, err);
+    zrpc_sendstream_reader_dispose(&reader);
+    zrpc_sendstream_writer_dispose(&writer);
     report("stream written", bytes, writing);
     report("stream verified", bytes, reading);
-    return rc < 0 ? rc : 0;
+    return rc;
 }
 
 int main(int argc, char **argv)
