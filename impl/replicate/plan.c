@@ -121,13 +121,12 @@ static int conflict(struct zrpc_plan *p, enum zrpc_plan_kind kind)
     return 0;
 }
 
-/* The cursor is advanced only, and only where the receiver has the snapshot for certain. */
-static bool cursor_is_behind(const struct zrpc_zfs_versions *sender, const struct zrpc_zfs_version *common)
+static uint64_t find_cursor(const struct zrpc_zfs_versions *sender)
 {
     const struct zrpc_zfs_version *cursor =
         zrpc_zfs_versions_find(sender, ZRPC_ZFS_BOOKMARK, ZRPC_REPLICATION_CURSOR);
 
-    return is_snapshot(common) && (cursor == NULL || cursor->createtxg < common->createtxg);
+    return cursor == NULL ? 0 : cursor->createtxg;
 }
 
 static int add_newer(struct zrpc_plan *p, const struct zrpc_zfs_versions *sender, uint64_t after,
@@ -157,6 +156,7 @@ static int plan(const struct zrpc_zfs_versions *sender, const struct zrpc_zfs_ve
     int rc;
 
     p->full = newest == NULL;
+    p->cursor = find_cursor(sender);
     if (newest != NULL && common == NULL) {
         explain_unrelated(p, sender, receiver);
         return conflict(p, ZRPC_PLAN_UNRELATED);
@@ -169,7 +169,7 @@ static int plan(const struct zrpc_zfs_versions *sender, const struct zrpc_zfs_ve
             explain_diverged(p, receiver, common);
             return conflict(p, ZRPC_PLAN_DIVERGED);
         }
-        p->move_cursor = cursor_is_behind(sender, common);
+        p->move_cursor = is_snapshot(common) && p->cursor < common->createtxg;
     }
     p->kind = ZRPC_PLAN_STEPS;
     rc = add_newer(p, sender, common == NULL ? 0 : common->createtxg, receiver, err);

@@ -23,6 +23,7 @@ struct work {
     int64_t *sizes;
     const Zrpc__Pb__Filesystem *theirs; /* NULL: the receiver does not have it */
     uint64_t before;                    /* bytes of the streams before this one */
+    char *resumed;                      /* the token that the last stream went on from */
 };
 
 static struct zrpc_peer_call call_of(const struct replication *r)
@@ -292,6 +293,8 @@ static int stream(struct work *w, size_t step, const char *token, bool *began, s
     w->before += s.bytes;
     w->r->result->bytes += s.bytes;
     *began = s.began;
+    free(w->resumed);
+    w->resumed = s.used_token ? strdup(token) : NULL;
     return rc != 0 ? zrpc_error_prefix(err, rc, "%s%s%s", names.from, names.from[0] == '\0' ? "" : " to ",
                                        names.to)
                    : 0;
@@ -301,19 +304,31 @@ static int stream(struct work *w, size_t step, const char *token, bool *began, s
 static int take_step(struct work *w, size_t step, struct zrpc_error *err)
 {
     const char *token = token_of(w, step);
+    const struct zrpc_zfs_version *to;
     bool began = false;
     int rc = stream(w, step, token, &began, err);
 
     if (rc == ZRPC_ERR_HANDLER && !began && token[0] != '\0')
         rc = stream(w, step, "", &began, err);
-    /* Part of a stream that a resumable receiver keeps is progress too, but nobody knows here whether it
-     * does: only what is complete counts. */
     if (rc != 0)
         return rc;
     w->r->result->steps++;
     made_progress(w->r);
     tell(w, ZRPC_REPLICATE_STEPPED);
-    return move_cursor(w, zrpc_plan_step(&w->plan, step).to->name, err);
+    to = zrpc_plan_step(&w->plan, step).to;
+    return to->createtxg > w->plan.cursor ? move_cursor(w, to->name, err) : 0; /* it is never set back */
+}
+
+/* What a broken stream has added to what was there before is progress too. A stream from the beginning is
+ * not: it may break at the same place for ever. */
+static void look_for_progress(struct work *w)
+{
+    const char *token = token_of(w, 0);
+
+    if (w->resumed != NULL && token[0] != '\0' && strcmp(token, w->resumed) != 0)
+        made_progress(w->r);
+    free(w->resumed);
+    w->resumed = NULL;
 }
 
 static int attempt(struct work *w, bool relist, struct zrpc_error *err)
@@ -323,6 +338,8 @@ static int attempt(struct work *w, bool relist, struct zrpc_error *err)
     forget_plan(w);
     if (rc == 0)
         rc = compare(w, err);
+    if (rc == 0)
+        look_for_progress(w);
     if (rc == 0)
         rc = measure(w, err);
     if (rc != 0)
@@ -364,6 +381,7 @@ static int replicate_one(struct replication *r, const char *path, size_t index, 
         tell(&w, ZRPC_REPLICATE_DONE);
     }
     forget_plan(&w);
+    free(w.resumed);
     return rc == ZRPC_ERR_CANCELLED || rc == ZRPC_ERR_NOMEM ? zrpc_fail(err, rc, "%s: %s", path, why.text)
                                                             : 0;
 }

@@ -38,8 +38,7 @@ static void on_signal(int signo)
         zrpc_cancel_raise(cancel);
 }
 
-/* The second signal ends the process as usual. */
-static int cancel_on_signal(struct zrpc_cancel *cancel, struct zrpc_error *err)
+int cancel_on_signal(struct zrpc_cancel *cancel, struct zrpc_error *err)
 {
     const struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
     int rc = zrpc_cancel_init(cancel, err);
@@ -52,7 +51,7 @@ static int cancel_on_signal(struct zrpc_cancel *cancel, struct zrpc_error *err)
     return 0;
 }
 
-static void forget_signals(struct zrpc_cancel *cancel)
+void forget_signals(struct zrpc_cancel *cancel)
 {
     if (cancel->fd < 0)
         return;

@@ -18,6 +18,8 @@ static const struct cli_command commands[] = {
      "have the server send a snapshot, to a file or stdout", command_send},
     {"recv", "FS [-i FILE] [OPTION...]", "have the server receive a stream, from a file or stdin",
      command_recv},
+    {"replicate", "--from ENDPOINT --to ENDPOINT [--filesystems GLOB] [--dry-run] [OPTION...]",
+     "bring one end's filesystems up to the other's", command_replicate},
     {0},
 };
 

@@ -66,6 +66,11 @@ int client_begin(struct client *c, const struct cli_command *command, const stru
                  int argc, char **argv, struct cli_list *args);
 void client_end(struct client *c);
 
+/* The first SIGINT or SIGTERM raises it, the second ends the process as usual. One at a time. */
+int cancel_on_signal(struct zrpc_cancel *cancel, struct zrpc_error *err);
+/* Back to how it was; disposes it too, also if it was never made. */
+void forget_signals(struct zrpc_cancel *cancel);
+
 /* Prints the result, or the error, as JSON or for people, and answers the exit status. `result` is taken
  * over; for people, nothing is printed on success: the command does that itself. */
 int client_report(const struct client *c, FILE *out, const char *command, int rc,
@@ -87,6 +92,7 @@ int command_versions(const struct cli_command *self, int argc, char **argv);
 int command_destroy(const struct cli_command *self, int argc, char **argv);
 int command_cursor(const struct cli_command *self, int argc, char **argv);
 int command_send(const struct cli_command *self, int argc, char **argv);
+int command_replicate(const struct cli_command *self, int argc, char **argv);
 int command_recv(const struct cli_command *self, int argc, char **argv);
 
 #endif

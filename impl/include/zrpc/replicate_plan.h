@@ -30,6 +30,7 @@ struct zrpc_plan {
     char why[ZRPC_PLAN_WHY_MAX]; /* of a conflict: what is in the way */
     bool full;                   /* the first step is a full stream */
     bool move_cursor;            /* the sender's cursor is behind what they have in common, path.items[0] */
+    uint64_t cursor;             /* where it is, createtxg; 0: there is none */
     /* What they have in common, if anything, then the snapshots to come, as the sender has them. Of a
      * conflict: what they have in common. */
     struct zrpc_zfs_versions path;
