@@ -85,7 +85,9 @@ size_t zrpc_grpc_message_encode(struct zrpc_view text, char *out, size_t size)
     while (text.len > 0) {
         size_t n = zrpc_utf8_sequence(text);
         struct zrpc_view bytes = zrpc_view_take(&text, n == 0 ? 1 : n);
-        bool plain = bytes.len == 1 && bytes.data[0] >= 0x20 && bytes.data[0] <= 0x7e && bytes.data[0] != '%';
+        bool blank_at_end = bytes.data[0] == ' ' && (len == 0 || text.len == 0);
+        bool plain = bytes.len == 1 && bytes.data[0] >= 0x20 && bytes.data[0] <= 0x7e &&
+                     bytes.data[0] != '%' && !blank_at_end;
 
         if (size - len < (plain ? 1 : 3 * bytes.len))
             break;
@@ -234,6 +236,8 @@ int zrpc_grpc_put_message(const ProtobufCMessage *msg, size_t limit, struct zrpc
     return 0;
 }
 
+#define ROOM_MIN 64 /* bytes */
+
 void zrpc_grpc_reader_init(struct zrpc_grpc_reader *r, size_t limit)
 {
     *r = (struct zrpc_grpc_reader){.limit = limit};
@@ -271,6 +275,29 @@ static int check_prefix(struct zrpc_grpc_reader *r, enum zrpc_grpc_status *statu
     return 0;
 }
 
+/* For n more bytes: twice as much as before, but never more than the message will need. */
+static int make_room(struct zrpc_grpc_reader *r, size_t n, struct zrpc_error *err)
+{
+    struct zrpc_buf larger = {0};
+    size_t need = r->message.len + n, cap = ROOM_MIN;
+    int rc;
+
+    if (need <= r->message.cap)
+        return 0;
+    while (cap < need)
+        cap *= 2;
+    rc = zrpc_buf_reserve(&larger, cap < r->length ? cap : r->length, err);
+    if (rc == 0)
+        rc = zrpc_buf_append(&larger, zrpc_buf_view(&r->message), err);
+    if (rc < 0) {
+        zrpc_buf_dispose(&larger);
+        return rc;
+    }
+    zrpc_buf_dispose(&r->message);
+    r->message = larger;
+    return 0;
+}
+
 int zrpc_grpc_reader_feed(struct zrpc_grpc_reader *r, struct zrpc_view in, enum zrpc_grpc_status *status,
                           struct zrpc_error *err)
 {
@@ -285,7 +312,10 @@ int zrpc_grpc_reader_feed(struct zrpc_grpc_reader *r, struct zrpc_view in, enum 
     if (rc < 0 || in.len == 0)
         return rc;
     n = r->length - r->message.len;
-    rc = zrpc_buf_append(&r->message, zrpc_view_take(&in, n < in.len ? n : in.len), err);
+    n = n < in.len ? n : in.len;
+    rc = make_room(r, n, err);
+    if (rc == 0)
+        rc = zrpc_buf_append(&r->message, zrpc_view_take(&in, n), err);
     if (rc < 0)
         return refuse(status, ZRPC_GRPC_RESOURCE_EXHAUSTED, rc);
     if (in.len > 0)

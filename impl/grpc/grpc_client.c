@@ -194,7 +194,7 @@ int zrpc_grpc_client_new(const struct zrpc_grpc_client_options *options, zrpc_ti
 {
     static const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_STREAM_WINDOW},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, CLIENT_WINDOW},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, CLIENT_HEADERS_MAX},
     };
     struct zrpc_grpc_client *c = calloc(1, sizeof *c);

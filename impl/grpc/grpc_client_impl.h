@@ -7,7 +7,8 @@
 #include "grpc/h2.h"
 #include "zrpc/grpc_client.h"
 
-#define CLIENT_HEADERS_MAX 65536 /* bytes of a response's header lists */
+#define CLIENT_HEADERS_MAX 65536     /* bytes of a response's header lists */
+#define CLIENT_WINDOW      (1 << 20) /* bytes of a response that may come ahead */
 
 struct zrpc_grpc_client {
     struct h2 h2;

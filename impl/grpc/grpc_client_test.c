@@ -260,6 +260,93 @@ static void broken_responses(void)
     stop();
 }
 
+static void malformed_responses(void)
+{
+    static const char *const no_status[] = {"content-type", "application/grpc", NULL};
+    static const char *const two[] = {":status",          "200", ":status", "200", "content-type",
+                                      "application/grpc", NULL};
+    static const char *const late[] = {"content-type", "application/grpc", ":status", "200", NULL};
+    static const char *const path[] = {":status", "200", ":path", "/", NULL};
+    static const char *const connection[] = {":status", "200", "connection", "close", NULL};
+    static const char *const upper[] = {":status", "200", "Content-Type", "application/grpc", NULL};
+    static const char *const length[] = {
+        ":status", "200", "content-type", "application/grpc", "content-length", "8", NULL};
+    static const char *const pseudo_trailers[] = {":status", "200", "grpc-status", "0", NULL};
+    static const char *const upper_trailers[] = {"Grpc-Status", "0", NULL};
+    static const struct {
+        const char *const *headers, *const *trailers;
+        const char *text;
+    } rows[] = {
+        {no_status, ok_trailers, "without :status"},
+        {two, ok_trailers, "twice"},
+        {late, ok_trailers, "behind"},
+        {path, ok_trailers, "does not belong"},
+        {connection, ok_trailers, "HTTP/1"},
+        {upper, ok_trailers, "field name"},
+        {length, ok_trailers, "content-length"},
+        {ok_headers, pseudo_trailers, "does not belong"},
+        {ok_headers, upper_trailers, "field name"},
+    };
+
+    start();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct zrpc_grpc_call call;
+
+        begin(&call, ZRPC_NEVER);
+        h2peer_respond(&rig.server, call.stream_id, rows[i].headers, ping_hi, rows[i].trailers);
+        pump();
+        check_done(&call, ZRPC_GRPC_INTERNAL, ZRPC_ERR_GRPC, "malformed response: ");
+        CHECK_CONTAINS(call.result.error.text, rows[i].text);
+        CHECK(!call.result.unprocessed);
+        CHECK_INT(call.response.len, 0);
+        check_alive();
+    }
+    stop();
+}
+
+/* Behind what our bare peer has already said, as it would not say it by itself. */
+static void malformed_order_of_frames(void)
+{
+    static const uint8_t data[] = {0, 0, 9, NGHTTP2_DATA, 0, 0, 0, 0, 1, 0, 0, 0, 0, 4, 0x0a, 2, 'h', 'i'};
+    static const uint8_t empty[] = {0, 0, 0, NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, 0, 0, 0, 1};
+    static const uint8_t hint[] = {0, 0, 5, NGHTTP2_HEADERS, 4, 0, 0, 0, 1, 0x48, 3, '1', '0', '3'};
+    static const uint8_t informational[] = {0, 0, 5, NGHTTP2_HEADERS, 5, 0, 0, 0, 1, 0x48, 3, '1', '0', '3'};
+    static const struct {
+        const uint8_t *frame;
+        size_t len;
+        const char *text;
+    } rows[] = {{data, sizeof data, "content before the response"},
+                {empty, sizeof empty, "content before the response"},
+                {informational, sizeof informational, "informational"}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct zrpc_grpc_call call;
+
+        start();
+        begin(&call, ZRPC_NEVER);
+        CHECK_INT(call.stream_id, 1);
+        CHECK_OK(zrpc_grpc_client_input(rig.client, rig.now, zrpc_view(hint, sizeof hint), NULL));
+        CHECK_OK(zrpc_grpc_client_input(rig.client, rig.now, zrpc_view(rows[i].frame, rows[i].len), NULL));
+        check_done(&call, ZRPC_GRPC_INTERNAL, ZRPC_ERR_GRPC, rows[i].text);
+        stop();
+    }
+}
+
+static void blanks_of_a_message_are_kept(void)
+{
+    static const char *const blanks[] = {":status",          "200",         "content-type",
+                                         "application/grpc", "grpc-status", "2",
+                                         "grpc-message",     " why? ",      NULL};
+    struct zrpc_grpc_call call;
+
+    start();
+    begin(&call, ZRPC_NEVER);
+    h2peer_respond(&rig.server, call.stream_id, blanks, zrpc_view("", 0), NULL);
+    pump();
+    check_done(&call, ZRPC_GRPC_UNKNOWN, ZRPC_ERR_HANDLER, " why? ");
+    stop();
+}
+
 static void informational_responses_are_skipped(void)
 {
     nghttp2_nv nv[] = {{(uint8_t *)":status", (uint8_t *)"103", 7, 3, 0}};
@@ -657,6 +744,9 @@ static const struct zrpc_test tests[] = {
     {"a response is delivered", a_response_is_delivered},
     {"errors in both forms", errors_in_both_forms},
     {"broken responses", broken_responses},
+    {"malformed responses", malformed_responses},
+    {"malformed order of frames", malformed_order_of_frames},
+    {"blanks of a message are kept", blanks_of_a_message_are_kept},
     {"informational responses are skipped", informational_responses_are_skipped},
     {"header lists are bounded", header_lists_are_bounded},
     {"resets fail their call only", resets_fail_their_call_only},

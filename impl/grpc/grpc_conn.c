@@ -73,15 +73,21 @@ static int call_handler(struct job *job, const ProtobufCMessage *req, ProtobufCM
     job->status = rc == 0 ? ZRPC_GRPC_OK : rc > 0 ? (enum zrpc_grpc_status)rc : ZRPC_GRPC_UNKNOWN;
     if (rc != 0)
         return 0;
-    return zrpc_grpc_put_message(res, options->response_max, &job->response, &job->error);
+    return zrpc_grpc_put_message(res, options->server.response_max, &job->response, &job->error);
 }
 
 static void run_job(struct job *job)
 {
     const struct zrpc_grpc_method *method = job->call->method;
     ProtobufCMessage *req = NULL, *res = NULL;
-    int rc = zrpc_pb_decode(method->request, zrpc_buf_view(&job->call->reader.message), &req, &job->error);
+    int rc;
 
+    if (atomic_load(&job->call->context.cancelled)) { /* while it waited for a thread */
+        job->status = ZRPC_GRPC_CANCELLED;
+        return;
+    }
+    rc = zrpc_pb_decode(method->request, zrpc_buf_view(&job->call->reader.message), &req, &job->error);
+    zrpc_buf_dispose(&job->call->reader.message); /* decoding has copied it */
     if (rc == 0 && (res = malloc(method->response->sizeof_message)) == NULL)
         rc = zrpc_fail(&job->error, ZRPC_ERR_NOMEM, "no memory for a response");
     if (rc == 0) {
@@ -362,8 +368,8 @@ int zrpc_grpc_conn_new(struct zrpc_wire *wire, const struct zrpc_grpc_conn_optio
     }
     c->wire = wire;
     c->options = *options;
-    if (c->options.response_max == 0)
-        c->options.response_max = ZRPC_GRPC_RESPONSE_MAX_DEFAULT;
+    if (c->options.server.response_max == 0)
+        c->options.server.response_max = ZRPC_GRPC_RESPONSE_MAX_DEFAULT;
     c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     atomic_init(&c->stop_at, ZRPC_NEVER);
     pthread_mutex_init(&c->lock, NULL);

@@ -1,7 +1,7 @@
 #include "grpc/grpc_server_impl.h"
 
 /*
- * Request headers. nghttp2's own checks are off, so that what makes a request malformed is looked for here.
+ * Request headers.
  */
 struct header {
     const char *name;
@@ -53,63 +53,22 @@ static void on_encoding(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call
     call->reader.encoded = !zrpc_view_equal(value, zrpc_view_of("identity"));
 }
 
-static void on_te(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call, struct zrpc_view value)
-{
-    (void)s;
-    if (!zrpc_view_equal(value, zrpc_view_of("trailers")))
-        call->malformed = true;
-}
-
-static void on_forbidden(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call,
-                         struct zrpc_view value)
-{
-    (void)s;
-    (void)value;
-    call->malformed = true;
-}
-
-/* The first N_PSEUDO are the pseudo-header fields; the first N_REQUIRED of them have to be there. */
-#define N_REQUIRED 3
-#define N_PSEUDO   4
 static const struct header headers[] = {
     {":method", on_method},
-    {":scheme", NULL},
     {":path", on_path},
-    {":authority", NULL},
     {"content-type", on_content_type},
     {"grpc-timeout", on_timeout},
     {"grpc-encoding", on_encoding},
-    {"te", on_te},
-    {"connection", on_forbidden},
-    {"keep-alive", on_forbidden},
-    {"proxy-connection", on_forbidden},
-    {"transfer-encoding", on_forbidden},
-    {"upgrade", on_forbidden},
 };
-#define N_HEADERS    (sizeof headers / sizeof headers[0])
-#define SEEN_PSEUDO  ((1u << N_PSEUDO) - 1)
-#define SEEN_REGULAR (1u << N_HEADERS)
 
 static void take_header(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call, struct zrpc_view name,
                         struct zrpc_view value)
 {
-    bool pseudo = name.len > 0 && name.data[0] == ':';
-    size_t i = 0;
-
-    while (i < N_HEADERS && !zrpc_view_equal(name, zrpc_view_of(headers[i].name)))
-        i++;
-    if (pseudo && (i == N_HEADERS || (call->seen & (1u << i | SEEN_REGULAR)) != 0))
-        call->malformed = true;
-    if (!pseudo && !nghttp2_check_header_name(name.data, name.len))
-        call->malformed = true;
-    if (!pseudo && !nghttp2_check_header_value(value.data, value.len))
-        call->malformed = true;
-    call->seen |= pseudo ? 0 : SEEN_REGULAR;
-    if (i == N_HEADERS)
+    if (!zrpc_h2_fields_take(&call->fields, name, value) || call->fields.section != ZRPC_H2_REQUEST)
         return;
-    call->seen |= 1u << i;
-    if (headers[i].handler != NULL)
-        headers[i].handler(s, call, value);
+    for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++)
+        if (zrpc_view_equal(name, zrpc_view_of(headers[i].name)))
+            headers[i].handler(s, call, value);
 }
 
 static int on_begin_headers_cb(nghttp2_session *ng, const nghttp2_frame *frame, void *user_data)
@@ -117,11 +76,16 @@ static int on_begin_headers_cb(nghttp2_session *ng, const nghttp2_frame *frame, 
     struct zrpc_grpc_server *s = user_data;
     struct zrpc_grpc_server_call *call;
 
-    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
+        call = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
+        if (call != NULL)
+            zrpc_h2_fields_begin(&call->fields, ZRPC_H2_TRAILERS);
         return 0;
+    }
     call = zrpc_grpc_server_new_call(s, frame->hd.stream_id);
     if (call == NULL)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    zrpc_h2_fields_begin(&call->fields, ZRPC_H2_REQUEST);
     if (nghttp2_session_set_stream_user_data(ng, frame->hd.stream_id, call) == 0)
         return 0;
     zrpc_grpc_server_dispose_call(s, call);
@@ -138,23 +102,18 @@ static int on_header_cb(nghttp2_session *ng, const nghttp2_frame *frame, const u
     if (call == NULL)
         return 0;
     call->header_bytes += namelen + valuelen + 32;
-    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST && call->header_bytes <= ZRPC_GRPC_HEADERS_MAX)
+    if (call->header_bytes <= ZRPC_GRPC_HEADERS_MAX)
         take_header(s, call, zrpc_view(name, namelen), zrpc_view(value, valuelen));
     return 0;
 }
 
-static int refuse_request(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call)
+static int refuse_request(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call, bool end_stream)
 {
-    const unsigned required = (1u << N_REQUIRED) - 1;
-
     if (call->header_bytes > ZRPC_GRPC_HEADERS_MAX)
         return zrpc_grpc_server_answer_status(s, call, ZRPC_GRPC_RESOURCE_EXHAUSTED,
                                               "request headers too large");
-    if (call->malformed || (call->seen & required) != required) {
-        call->answered = true;
-        return nghttp2_submit_rst_stream(s->h2.ng, NGHTTP2_FLAG_NONE, call->stream_id,
-                                         NGHTTP2_PROTOCOL_ERROR);
-    }
+    if (!zrpc_h2_fields_end(&call->fields, end_stream))
+        return zrpc_grpc_server_reset_call(s, call, NGHTTP2_PROTOCOL_ERROR);
     if (call->not_post)
         return zrpc_grpc_server_answer_http(s, call, "405", ZRPC_GRPC_INTERNAL, "gRPC needs the method POST");
     if (!call->content_type_ok)
@@ -183,6 +142,13 @@ static int end_of_request(struct zrpc_grpc_server *s, struct zrpc_grpc_server_ca
     return 0;
 }
 
+static int end_of_content(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call)
+{
+    if (!call->answered && !zrpc_h2_fields_content(&call->fields, 0, true))
+        return zrpc_grpc_server_reset_call(s, call, NGHTTP2_PROTOCOL_ERROR);
+    return end_of_request(s, call);
+}
+
 static int on_headers(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call,
                       const nghttp2_frame *frame)
 {
@@ -190,11 +156,11 @@ static int on_headers(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *
     int rv = 0;
 
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-        rv = refuse_request(s, call);
+        rv = refuse_request(s, call, end_stream);
         s->next_time = zrpc_earlier(s->next_time, call->context.deadline);
-    } else if (!end_stream || call->header_bytes > ZRPC_GRPC_HEADERS_MAX) {
-        call->answered = true;
-        rv = nghttp2_submit_rst_stream(s->h2.ng, NGHTTP2_FLAG_NONE, call->stream_id, NGHTTP2_PROTOCOL_ERROR);
+    } else if (!call->answered && (!zrpc_h2_fields_end(&call->fields, end_stream) ||
+                                   call->header_bytes > ZRPC_GRPC_HEADERS_MAX)) {
+        rv = zrpc_grpc_server_reset_call(s, call, NGHTTP2_PROTOCOL_ERROR);
     }
     return rv == 0 && end_stream ? end_of_request(s, call) : rv;
 }
@@ -216,24 +182,20 @@ static int on_frame_recv_cb(nghttp2_session *ng, const nghttp2_frame *frame, voi
     if (frame->hd.type == NGHTTP2_HEADERS)
         return on_headers(s, call, frame) == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
     if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
-        return end_of_request(s, call) == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+        return end_of_content(s, call) == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
     return 0;
 }
 
 static int take_data(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call, struct zrpc_view in)
 {
     enum zrpc_grpc_status status;
-    size_t before = call->reader.message.len;
     struct zrpc_error err;
-    int rc;
+    int rc = zrpc_grpc_reader_feed(&call->reader, in, &status, &err);
 
-    if (s->buffered + in.len > ZRPC_GRPC_BUFFERED_MAX)
-        return zrpc_grpc_server_answer_status(s, call, ZRPC_GRPC_RESOURCE_EXHAUSTED,
-                                              "too many requests under way");
-    rc = zrpc_grpc_reader_feed(&call->reader, in, &status, &err);
-    s->buffered += call->reader.message.len - before;
+    zrpc_grpc_server_account(s, call);
     if (rc < 0)
         return zrpc_grpc_server_answer_status(s, call, status, err.text);
+    zrpc_grpc_server_ask_leave(s, call);
     if (zrpc_grpc_reader_complete(&call->reader) && call->serve_at == ZRPC_NEVER) {
         call->serve_at = s->h2.now + ZRPC_GRPC_END_GRACE;
         s->next_time = zrpc_earlier(s->next_time, call->serve_at);
@@ -246,12 +208,17 @@ static int on_data_cb(nghttp2_session *ng, uint8_t flags, int32_t stream_id, con
 {
     struct zrpc_grpc_server *s = user_data;
     struct zrpc_grpc_server_call *call = nghttp2_session_get_stream_user_data(ng, stream_id);
-    int rv = 0;
+    /* The connection's window is for what is on its way; what is kept is bounded by the streams'. */
+    int rv = nghttp2_session_consume_connection(ng, len);
 
     (void)flags;
+    if (rv != 0)
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
     if (call == NULL || call->answered)
         return 0;
-    if (call->stage == ZRPC_GRPC_RECEIVING)
+    if (!zrpc_h2_fields_content(&call->fields, len, false))
+        rv = zrpc_grpc_server_reset_call(s, call, NGHTTP2_PROTOCOL_ERROR);
+    else if (call->stage == ZRPC_GRPC_RECEIVING)
         rv = take_data(s, call, zrpc_view(data, len));
     else /* a handler may be reading the message */
         rv = zrpc_grpc_server_answer_status(s, call, ZRPC_GRPC_UNIMPLEMENTED,

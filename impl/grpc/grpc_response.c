@@ -2,13 +2,6 @@
 
 typedef void on_header(struct zrpc_grpc_call *call, struct zrpc_view value);
 
-static void on_status(struct zrpc_grpc_call *call, struct zrpc_view value)
-{
-    call->http_status = 0;
-    for (size_t i = 0; i < value.len && i < 3; i++)
-        call->http_status = call->http_status * 10 + (unsigned)(value.data[i] - '0');
-}
-
 static void on_content_type(struct zrpc_grpc_call *call, struct zrpc_view value)
 {
     call->content_type_ok = zrpc_grpc_content_type_ok(value);
@@ -39,9 +32,21 @@ static const struct {
     const char *name;
     on_header *handler;
 } headers[] = {
-    {":status", on_status},          {"content-type", on_content_type}, {"grpc-encoding", on_encoding},
-    {"grpc-status", on_grpc_status}, {"grpc-message", on_grpc_message},
+    {"content-type", on_content_type},
+    {"grpc-encoding", on_encoding},
+    {"grpc-status", on_grpc_status},
+    {"grpc-message", on_grpc_message},
 };
+
+static int on_begin_headers_cb(nghttp2_session *ng, const nghttp2_frame *frame, void *user_data)
+{
+    struct zrpc_grpc_call *call = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
+
+    (void)user_data;
+    if (call != NULL)
+        zrpc_h2_fields_begin(&call->fields, call->headers_complete ? ZRPC_H2_TRAILERS : ZRPC_H2_RESPONSE);
+    return 0;
+}
 
 static int on_header_cb(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name, size_t namelen,
                         const uint8_t *value, size_t valuelen, uint8_t flags, void *user_data)
@@ -59,6 +64,8 @@ static int on_header_cb(nghttp2_session *ng, const nghttp2_frame *frame, const u
                                    "response headers of more than %d bytes", CLIENT_HEADERS_MAX);
         return 0;
     }
+    if (!zrpc_h2_fields_take(&call->fields, zrpc_view(name, namelen), zrpc_view(value, valuelen)))
+        return 0;
     for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++)
         if (zrpc_view_equal(zrpc_view(name, namelen), zrpc_view_of(headers[i].name)))
             headers[i].handler(call, zrpc_view(value, valuelen));
@@ -93,22 +100,46 @@ static void conclude(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call)
                                    "response ends without a grpc-status");
 }
 
+static void refuse_malformed(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call, const char *flaw)
+{
+    zrpc_grpc_client_reset_call(c, call, NGHTTP2_PROTOCOL_ERROR);
+    zrpc_grpc_client_fail_call(c, call, ZRPC_GRPC_INTERNAL, ZRPC_ERR_GRPC, "malformed response: %s", flaw);
+}
+
 static void headers_complete(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call, bool end_stream)
 {
+    if (!zrpc_h2_fields_end(&call->fields, end_stream)) {
+        refuse_malformed(c, call, call->fields.flaw);
+        return;
+    }
+    if (!call->headers_complete)
+        call->http_status = call->fields.status;
     if (end_stream) {
         conclude(c, call);
         return;
     }
     call->has_status = false; /* counts only at the end */
     call->result.error = (struct zrpc_error){0};
-    if (call->http_status != 200 || call->headers_complete) /* such as 103: more is to come */
+    if (call->http_status < 200) /* such as 103: more is to come */
         return;
     call->headers_complete = true;
-    if (!call->content_type_ok) {
+    if (call->http_status == 200 && !call->content_type_ok) {
         zrpc_grpc_client_reset_call(c, call, NGHTTP2_CANCEL);
         zrpc_grpc_client_fail_call(c, call, ZRPC_GRPC_UNKNOWN, ZRPC_ERR_GRPC,
                                    "response without content-type application/grpc");
     }
+}
+
+/* Part of the content, or its end. */
+static bool take_content(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call, size_t len, bool end_stream)
+{
+    const char *flaw = call->headers_complete ? NULL : "content before the response";
+
+    if (flaw == NULL && !zrpc_h2_fields_content(&call->fields, len, end_stream))
+        flaw = call->fields.flaw;
+    if (flaw != NULL)
+        refuse_malformed(c, call, flaw);
+    return flaw == NULL;
 }
 
 static int on_frame_recv_cb(nghttp2_session *ng, const nghttp2_frame *frame, void *user_data)
@@ -127,7 +158,7 @@ static int on_frame_recv_cb(nghttp2_session *ng, const nghttp2_frame *frame, voi
         return 0;
     if (frame->hd.type == NGHTTP2_HEADERS)
         headers_complete(c, call, end_stream);
-    else if (end_stream)
+    else if (take_content(c, call, 0, end_stream) && end_stream)
         conclude(c, call);
     return 0;
 }
@@ -140,7 +171,7 @@ static int on_data_cb(nghttp2_session *ng, uint8_t flags, int32_t stream_id, con
     enum zrpc_grpc_status status;
 
     (void)flags;
-    if (call == NULL || call->http_status != 200)
+    if (call == NULL || !take_content(c, call, len, false) || call->http_status != 200)
         return 0;
     if (zrpc_grpc_reader_feed(&call->reader, zrpc_view(data, len), &status, &call->result.error) < 0) {
         zrpc_grpc_client_reset_call(c, call, NGHTTP2_CANCEL);
@@ -169,6 +200,7 @@ static int on_stream_close_cb(nghttp2_session *ng, int32_t stream_id, uint32_t h
 
 void zrpc_grpc_client_add_response_callbacks(nghttp2_session_callbacks *cb)
 {
+    nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers_cb);
     nghttp2_session_callbacks_set_on_header_callback(cb, on_header_cb);
     nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame_recv_cb);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data_cb);

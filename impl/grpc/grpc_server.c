@@ -16,10 +16,8 @@ void zrpc_grpc_server_dispose_call(struct zrpc_grpc_server *s, struct zrpc_grpc_
     if (call->next != NULL)
         call->next->link = call->link;
     s->n_calls--;
-    if (call->stage == ZRPC_GRPC_RECEIVING)
-        s->buffered -= call->reader.message.len;
-    zrpc_grpc_reader_dispose(&call->reader);
-    zrpc_buf_dispose(&call->response);
+    zrpc_grpc_server_drop_request(s, call);
+    zrpc_grpc_server_drop_response(s, call);
     free(call);
 }
 
@@ -39,6 +37,7 @@ struct zrpc_grpc_server_call *zrpc_grpc_server_new_call(struct zrpc_grpc_server 
         .user = o->user,
     };
     zrpc_grpc_reader_init(&call->reader, o->request_max);
+    zrpc_h2_fields_init(&call->fields);
     call->serve_at = ZRPC_NEVER;
     call->stream_id = stream_id;
     call->next = s->calls;
@@ -55,18 +54,16 @@ static void close_call(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call 
 {
     atomic_store(&call->context.cancelled, true);
     call->closed = true;
-    /* Who has taken it gives it back by finish(), who finds it in the queue drops it. */
-    if (call->stage != ZRPC_GRPC_QUEUED && call->stage != ZRPC_GRPC_TAKEN)
+    if (call->stage != ZRPC_GRPC_TAKEN) /* who has taken it gives it back by finish() */
         zrpc_grpc_server_dispose_call(s, call);
 }
 
 void zrpc_grpc_server_make_ready(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call)
 {
-    s->buffered -= call->reader.message.len;
+    zrpc_grpc_server_leave_queue(call);
     call->stage = ZRPC_GRPC_QUEUED;
     call->serve_at = ZRPC_NEVER;
-    *s->ready_end = call;
-    s->ready_end = &call->next_ready;
+    zrpc_grpc_server_enqueue(&s->ready, call);
 }
 
 /*
@@ -76,23 +73,32 @@ static ssize_t read_response_cb(nghttp2_session *ng, int32_t stream_id, uint8_t 
                                 uint32_t *data_flags, nghttp2_data_source *source, void *user_data)
 {
     static const nghttp2_nv trailers[] = {H2_LITERAL("grpc-status", "0")};
+    struct zrpc_grpc_server *s = user_data;
     struct zrpc_grpc_server_call *call = nghttp2_session_get_stream_user_data(ng, stream_id);
     size_t n;
 
     (void)source;
-    (void)user_data;
     if (call == NULL)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     n = call->response.len < len ? call->response.len : len;
     memcpy(buf, zrpc_buf_view(&call->response).data, n);
     zrpc_buf_consume(&call->response, n);
+    call->progress_at = s->progress_at = s->h2.now;
     if (call->response.len > 0)
         return (ssize_t)n;
-    zrpc_buf_dispose(&call->response);
+    zrpc_grpc_server_drop_response(s, call);
     *data_flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
     if (nghttp2_submit_trailer(ng, stream_id, trailers, 1) != 0)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     return (ssize_t)n;
+}
+
+/* Nothing more can be said to the client. A handler that is at work keeps the request. */
+static void answered(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call)
+{
+    call->answered = true;
+    if (call->stage != ZRPC_GRPC_TAKEN)
+        zrpc_grpc_server_drop_request(s, call);
 }
 
 /* Without memory for an answer the stream is reset; without memory for that, the connection has to end. */
@@ -109,7 +115,7 @@ static int answer_response(struct zrpc_grpc_server *s, struct zrpc_grpc_server_c
                                     H2_LITERAL("content-type", "application/grpc")};
     const nghttp2_data_provider body = {.read_callback = read_response_cb};
 
-    call->answered = true;
+    answered(s, call);
     return submitted(s, call, nghttp2_submit_response(s->h2.ng, call->stream_id, nv, 2, &body));
 }
 
@@ -129,7 +135,7 @@ int zrpc_grpc_server_answer_http(struct zrpc_grpc_server *s, struct zrpc_grpc_se
     };
     size_t n = sizeof nv / sizeof nv[0] - (strcmp(http_status, "405") == 0 ? 0 : 1);
 
-    call->answered = true;
+    answered(s, call);
     return submitted(s, call, nghttp2_submit_response(s->h2.ng, call->stream_id, nv, n, NULL));
 }
 
@@ -138,6 +144,14 @@ int zrpc_grpc_server_answer_status(struct zrpc_grpc_server *s, struct zrpc_grpc_
 {
     atomic_store(&call->context.cancelled, true);
     return zrpc_grpc_server_answer_http(s, call, "200", status, text);
+}
+
+int zrpc_grpc_server_reset_call(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call,
+                                uint32_t h2_error)
+{
+    atomic_store(&call->context.cancelled, true);
+    answered(s, call);
+    return nghttp2_submit_rst_stream(s->h2.ng, NGHTTP2_FLAG_NONE, call->stream_id, h2_error);
 }
 
 /*
@@ -176,13 +190,27 @@ static void add_callbacks(nghttp2_session_callbacks *cb)
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send_cb);
 }
 
+static void set_defaults(struct zrpc_grpc_server_options *o)
+{
+    if (o->request_max == 0)
+        o->request_max = ZRPC_GRPC_REQUEST_MAX_DEFAULT;
+    if (o->response_max == 0)
+        o->response_max = ZRPC_GRPC_RESPONSE_MAX_DEFAULT;
+    if (o->max_streams == 0)
+        o->max_streams = ZRPC_GRPC_MAX_STREAMS_DEFAULT;
+    if (o->budget == 0)
+        o->budget = ZRPC_GRPC_BUDGET_DEFAULT;
+    if (o->handlers_max == 0)
+        o->handlers_max = ZRPC_GRPC_HANDLERS_DEFAULT;
+    if (o->stall_timeout == 0)
+        o->stall_timeout = ZRPC_GRPC_STALL_TIMEOUT_DEFAULT;
+}
+
 int zrpc_grpc_server_new(const struct zrpc_grpc_server_options *options, zrpc_time now,
                          struct zrpc_grpc_server **out, struct zrpc_error *err)
 {
-    uint32_t max_streams = options->max_streams > 0 ? options->max_streams : ZRPC_GRPC_MAX_STREAMS_DEFAULT;
-    const nghttp2_settings_entry settings[] = {
-        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, max_streams},
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_STREAM_WINDOW},
+    nghttp2_settings_entry settings[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, ZRPC_GRPC_HEADERS_MAX},
     };
     struct zrpc_grpc_server *s = calloc(1, sizeof *s);
@@ -199,9 +227,9 @@ int zrpc_grpc_server_new(const struct zrpc_grpc_server_options *options, zrpc_ti
     if (s == NULL)
         return zrpc_fail(err, ZRPC_ERR_NOMEM, "no memory for a gRPC server");
     s->options = *options;
-    if (s->options.request_max == 0)
-        s->options.request_max = ZRPC_GRPC_REQUEST_MAX_DEFAULT;
-    s->ready_end = &s->ready;
+    set_defaults(&s->options);
+    settings[0].value = s->options.max_streams;
+    zrpc_grpc_server_budget_init(s);
     s->next_time = ZRPC_NEVER;
     s->final_goaway_at = ZRPC_NEVER;
     rc = zrpc_h2_init(&s->h2, &config, now, err);
@@ -225,35 +253,28 @@ void zrpc_grpc_server_free(struct zrpc_grpc_server *s)
 
 struct zrpc_grpc_server_call *zrpc_grpc_server_next(struct zrpc_grpc_server *s)
 {
-    struct zrpc_grpc_server_call *call;
+    struct zrpc_grpc_server_call *call = zrpc_grpc_server_startable(s);
 
-    while ((call = s->ready) != NULL) {
-        s->ready = call->next_ready;
-        if (s->ready == NULL)
-            s->ready_end = &s->ready;
-        call->stage = ZRPC_GRPC_TAKEN;
-        if (!call->answered && !call->closed)
-            return call;
-        /* Cancelled before a handler saw it. */
-        zrpc_grpc_server_finish(s, call, ZRPC_GRPC_CANCELLED, "", NULL, NULL);
-    }
-    return NULL;
+    if (call != NULL)
+        zrpc_grpc_server_take(s, call);
+    return call;
 }
 
 int zrpc_grpc_server_finish(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call,
                             enum zrpc_grpc_status status, const char *text, struct zrpc_buf *response,
                             struct zrpc_error *err)
 {
+    bool wanted = !call->closed && !call->answered;
     int rv = 0;
 
-    call->stage = ZRPC_GRPC_FINISHED;
-    if (!call->closed && !call->answered && status == ZRPC_GRPC_OK) {
-        call->response = *response;
-        *response = (struct zrpc_buf){0};
-        rv = answer_response(s, call);
-    } else if (!call->closed && !call->answered) {
+    zrpc_grpc_server_drop_request(s, call);
+    if (wanted && status != ZRPC_GRPC_OK)
         rv = zrpc_grpc_server_answer_http(s, call, "200", status, text);
-    }
+    else if (wanted && zrpc_grpc_server_keep_response(s, call, response))
+        rv = answer_response(s, call);
+    else if (wanted)
+        rv = zrpc_grpc_server_answer_http(s, call, "200", ZRPC_GRPC_RESOURCE_EXHAUSTED,
+                                          "no room for the response beside those that are not read yet");
     if (response != NULL)
         zrpc_buf_dispose(response);
     if (call->closed)
@@ -261,22 +282,49 @@ int zrpc_grpc_server_finish(struct zrpc_grpc_server *s, struct zrpc_grpc_server_
     return rv == 0 ? 0 : zrpc_h2_fail(err, rv, "answering a call");
 }
 
+/* A response that is on its way: when it has to be looked at again. */
+static zrpc_time tick_response(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call, zrpc_time now,
+                               int *rv)
+{
+    zrpc_time stuck_at = zrpc_grpc_server_stuck_at(s, call);
+
+    if (call->response.len == 0)
+        return ZRPC_NEVER;
+    if (now < stuck_at)
+        return zrpc_earlier(stuck_at, zrpc_deadline(now, s->options.stall_timeout));
+    zrpc_grpc_server_drop_response(s, call);
+    *rv = zrpc_grpc_server_reset_call(s, call, NGHTTP2_ENHANCE_YOUR_CALM);
+    return ZRPC_NEVER;
+}
+
+static zrpc_time tick_call(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call, zrpc_time now,
+                           int *rv)
+{
+    if (call->answered || call->closed)
+        return tick_response(s, call, now, rv);
+    if (now >= call->context.deadline) {
+        *rv = zrpc_grpc_server_answer_status(s, call, ZRPC_GRPC_DEADLINE_EXCEEDED, "deadline exceeded");
+        return ZRPC_NEVER;
+    }
+    if (now >= call->serve_at)
+        zrpc_grpc_server_make_ready(s, call);
+    return zrpc_earlier(call->context.deadline, call->serve_at);
+}
+
 static int tick_calls(struct zrpc_grpc_server *s, zrpc_time now)
 {
     int rv = 0;
 
     s->next_time = ZRPC_NEVER;
-    for (struct zrpc_grpc_server_call *call = s->calls; call != NULL && rv == 0; call = call->next) {
-        if (call->answered || call->closed)
-            continue;
-        if (now >= call->context.deadline)
-            rv = zrpc_grpc_server_answer_status(s, call, ZRPC_GRPC_DEADLINE_EXCEEDED, "deadline exceeded");
-        else if (now >= call->serve_at)
-            zrpc_grpc_server_make_ready(s, call);
-        if (!call->answered)
-            s->next_time = zrpc_earlier(s->next_time, zrpc_earlier(call->context.deadline, call->serve_at));
-    }
+    for (struct zrpc_grpc_server_call *call = s->calls; call != NULL && rv == 0; call = call->next)
+        s->next_time = zrpc_earlier(s->next_time, tick_call(s, call, now, &rv));
     return rv;
+}
+
+/* When the client counts as gone that does not read what we have for it. */
+static zrpc_time unread_at(const struct zrpc_grpc_server *s)
+{
+    return s->h2.output.len == 0 ? ZRPC_NEVER : zrpc_deadline(s->h2.sent_at, s->options.stall_timeout);
 }
 
 int zrpc_grpc_server_tick(struct zrpc_grpc_server *s, zrpc_time now, struct zrpc_error *err)
@@ -291,14 +339,21 @@ int zrpc_grpc_server_tick(struct zrpc_grpc_server *s, zrpc_time now, struct zrpc
         s->final_goaway_at = ZRPC_NEVER;
         rc = zrpc_h2_final_goaway(&s->h2, err);
     }
-    return rc < 0 ? rc : zrpc_h2_keepalive(&s->h2, now, false, err);
+    if (rc == 0)
+        rc = zrpc_h2_keepalive(&s->h2, now, false, err);
+    if (rc == 0 && now >= unread_at(s))
+        rc = zrpc_fail(err, ZRPC_ERR_TIMEOUT, "the client has not read for %.3g s",
+                       (double)s->options.stall_timeout / (double)ZRPC_SECOND);
+    return rc;
 }
 
 zrpc_time zrpc_grpc_server_wakeup(const struct zrpc_grpc_server *s)
 {
     zrpc_time when = zrpc_earlier(s->next_time, zrpc_keepalive_wakeup(&s->h2.keepalive));
 
-    return zrpc_earlier(when, s->final_goaway_at);
+    if (zrpc_grpc_server_startable(s) != NULL)
+        return s->h2.now;
+    return zrpc_earlier(zrpc_earlier(when, unread_at(s)), s->final_goaway_at);
 }
 
 int zrpc_grpc_server_shutdown(struct zrpc_grpc_server *s, zrpc_time now, struct zrpc_error *err)
@@ -329,7 +384,9 @@ int zrpc_grpc_server_input(struct zrpc_grpc_server *s, zrpc_time now, struct zrp
 
 int zrpc_grpc_server_output(struct zrpc_grpc_server *s, struct zrpc_view *out, struct zrpc_error *err)
 {
-    return zrpc_h2_output(&s->h2, out, err);
+    int rv = zrpc_grpc_server_give_leave(s);
+
+    return rv == 0 ? zrpc_h2_output(&s->h2, out, err) : zrpc_h2_fail(err, rv, "WINDOW_UPDATE");
 }
 
 void zrpc_grpc_server_sent(struct zrpc_grpc_server *s, size_t n)

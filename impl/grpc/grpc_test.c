@@ -64,6 +64,8 @@ static void message_encoding(void)
         {"", ""},
         {"plain text, ~!", "plain text, ~!"},
         {"100%", "100%25"},
+        {" a b ", "%20a b%20"},
+        {"  ", "%20%20"},
         {"a\nb\r\tc", "a%0Ab%0D%09c"},
         {"\x7f", "%7F"},
         {"dataset does not exist: \xc3\xbc"

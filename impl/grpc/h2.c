@@ -42,8 +42,12 @@ static int create(struct h2 *h, const struct h2_config *config, nghttp2_session_
     nghttp2_mem memory = {.malloc = take, .free = give_back, .calloc = take_zeroed, .realloc = resize};
 
     nghttp2_option_set_no_closed_streams(options, 1);
-    /* Real clients send an :authority that no URI allows (ZR-H2-013); the server checks requests itself. */
-    nghttp2_option_set_no_http_messaging(options, config->server);
+    /* Real clients send an :authority that no URI allows (ZR-H2-013): zrpc/h2_fields.h checks instead. */
+    nghttp2_option_set_no_http_messaging(options, 1);
+    /* The server widens the windows of requests by its budget. */
+    nghttp2_option_set_no_auto_window_update(options, config->server);
+    /* It goes by a clock of its own; H2_RESETS_MAX is what bounds them. */
+    nghttp2_option_set_stream_reset_rate_limit(options, UINT64_MAX, UINT64_MAX);
     config->callbacks(callbacks);
     if (config->server)
         return nghttp2_session_server_new3(&h->ng, callbacks, config->user_data, options, &memory);
@@ -56,7 +60,7 @@ int zrpc_h2_init(struct h2 *h, const struct h2_config *config, zrpc_time now, st
     nghttp2_option *options = NULL;
     int rv;
 
-    *h = (struct h2){.now = now};
+    *h = (struct h2){.server = config->server, .now = now, .second = now};
     zrpc_keepalive_init(&h->keepalive, config->keepalive, now);
     rv = nghttp2_session_callbacks_new(&callbacks);
     if (rv == 0)
@@ -97,30 +101,37 @@ static bool is_content(const nghttp2_frame *frame)
     return frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
 }
 
-/* Answering is cheap, but a peer that only asks does so to keep us busy (ZR-H2-016). While calls go on there
- * are reasons for many PINGs: grpc-go measures the bandwidth by them. */
-static void count_chatter(struct h2 *h)
+/* DATA without content, which does not end a stream either, serves nothing. */
+static bool is_empty(const nghttp2_frame *frame)
 {
-    if (h->now - h->chatter_since >= ZRPC_SECOND) {
-        h->chatter_since = h->now;
-        h->chatter = 0;
+    return frame->hd.type == NGHTTP2_DATA && frame->hd.length <= frame->data.padlen &&
+           (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0;
+}
+
+/* Each frame is cheap, but a peer that sends nothing else does so to keep us busy (ZR-H2-016). While calls go
+ * on there are reasons for many of them: grpc-go measures the bandwidth by PINGs, and windows are widened. */
+static void count(struct h2 *h, const nghttp2_frame *frame, bool theirs)
+{
+    if (h->now - h->second >= ZRPC_SECOND) {
+        h->second = h->now;
+        h->chatter = h->resets = 0;
     }
+    if (is_content(frame) && !is_empty(frame))
+        h->chatter -= h->chatter < H2_CHATTER_CREDIT ? h->chatter : H2_CHATTER_CREDIT;
+    else
+        h->chatter += theirs;
+    if (frame->hd.type == NGHTTP2_RST_STREAM && h->server)
+        h->resets += theirs || frame->rst_stream.error_code != NGHTTP2_NO_ERROR;
     /* Without memory for GOAWAY the next frame tries again. */
-    if (++h->chatter > H2_CHATTER_MAX)
+    if (h->chatter > H2_CHATTER_MAX || h->resets > H2_RESETS_MAX)
         nghttp2_session_terminate_session(h->ng, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 void zrpc_h2_frame_received(struct h2 *h, const nghttp2_frame *frame)
 {
-    bool asks = (frame->hd.type == NGHTTP2_PING || frame->hd.type == NGHTTP2_SETTINGS) &&
-                (frame->hd.flags & NGHTTP2_FLAG_ACK) == 0;
-
-    if (is_content(frame)) {
+    count(h, frame, true);
+    if (is_content(frame))
         zrpc_keepalive_content(&h->keepalive);
-        h->chatter = 0;
-    } else if (asks) {
-        count_chatter(h);
-    }
     if (frame->hd.type != NGHTTP2_GOAWAY)
         return;
     h->goaway_received = true;
@@ -132,8 +143,7 @@ void zrpc_h2_frame_sent(struct h2 *h, const nghttp2_frame *frame)
 {
     char why[H2_GOAWAY_TEXT_MAX];
 
-    if (is_content(frame))
-        h->chatter = 0;
+    count(h, frame, false);
     if (frame->hd.type != NGHTTP2_GOAWAY)
         return;
     h->final_goaway_sent = frame->goaway.last_stream_id != INT32_MAX;
@@ -153,7 +163,12 @@ int zrpc_h2_input(struct h2 *h, zrpc_time now, struct zrpc_view in, struct zrpc_
         return 0;
     zrpc_keepalive_alive(&h->keepalive, now);
     n = nghttp2_session_mem_recv(h->ng, in.data, in.len);
-    return n < 0 ? zrpc_h2_fail(err, n, "receiving") : 0;
+    if (n < 0)
+        return zrpc_h2_fail(err, n, "receiving");
+    if (nghttp2_session_get_outbound_queue_size(h->ng) > H2_QUEUE_MAX)
+        return zrpc_fail(err, ZRPC_ERR_LIMIT, "HTTP/2: more than %d frames wait for the peer to read",
+                         H2_QUEUE_MAX);
+    return 0;
 }
 
 /* Takes what nghttp2 next has to send: 1, or 0 when there is nothing. */
@@ -167,6 +182,8 @@ static int take_output(struct h2 *h, struct zrpc_error *err)
         return zrpc_h2_fail(err, n, "sending");
     if (n == 0)
         return 0;
+    if (h->output.len == 0)
+        h->sent_at = h->now;
     rc = zrpc_buf_append(&h->output, zrpc_view(data, (size_t)n), err);
     if (rc < 0)
         return rc;
@@ -210,6 +227,7 @@ void zrpc_h2_sent(struct h2 *h, size_t n)
 {
     zrpc_buf_consume(&h->output, n);
     h->bytes_sent += n;
+    h->sent_at = h->now;
 }
 
 int zrpc_h2_ping(struct h2 *h, enum h2_ping kind, struct zrpc_error *err)

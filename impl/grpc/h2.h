@@ -9,25 +9,30 @@
 #include "zrpc/bytes.h"
 #include "zrpc/keepalive.h"
 
-#define H2_STREAM_WINDOW     (1 << 20) /* bytes a peer may send ahead, for a stream and for all of them */
-#define H2_CONNECTION_WINDOW (4 << 20)
+#define H2_CONNECTION_WINDOW (4 << 20) /* bytes a peer may send ahead */
 #define H2_OUTPUT_CHUNK      65536 /* output is filled up to here, so that a slow peer costs no more memory */
 #define H2_GOAWAY_TEXT_MAX   128
-#define H2_CHATTER_MAX       1000 /* PINGs and SETTINGS in one second without HEADERS or DATA either way */
+/* What a peer may do in one second, beyond which it only wants to keep us busy. */
+#define H2_CHATTER_MAX    1000 /* frames that carry no call ... */
+#define H2_CHATTER_CREDIT 4    /* ... not counting that many for each frame that does, either way */
+#define H2_RESETS_MAX     500  /* streams that a client resets, or makes us reset */
+#define H2_QUEUE_MAX      4096 /* frames that wait to be sent, DATA aside: the peer does not read */
 
 /* The payload of our PINGs, in its first byte. */
 enum h2_ping { H2_PING_KEEPALIVE = 1, H2_PING_SHUTDOWN };
 
 struct h2 {
     nghttp2_session *ng;
+    bool server;
     struct zrpc_buf output;
     uint64_t bytes_queued, bytes_sent; /* ever */
     struct zrpc_keepalive keepalive;
     zrpc_time now;             /* of the call under way */
     struct zrpc_error failure; /* we ended the connection with an error; code 0: we have not */
     bool final_goaway_sent;    /* with the id of the last stream */
-    unsigned chatter;          /* PINGs and SETTINGS of the peer ... */
-    zrpc_time chatter_since;   /* ... since then */
+    unsigned chatter, resets;  /* of this second ... */
+    zrpc_time second;          /* ... which began then */
+    zrpc_time sent_at;         /* when the wire last took of the output, or there was none */
     /* the peer's GOAWAY */
     bool goaway_received;
     uint32_t goaway_error;

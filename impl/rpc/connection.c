@@ -71,7 +71,11 @@ static int serve_control(struct zrpc_server *s, struct zrpc_netconn *conn, struc
 {
     const struct zrpc_grpc_service service = zrpc_replication_service(&s->options.handler);
     const struct zrpc_grpc_conn_options options = {
-        .server = {.services = &service, .n_services = 1},
+        .server = {.services = &service,
+                   .n_services = 1,
+                   .budget = s->options.control_budget,
+                   .handlers_max = s->options.client_threads,
+                   .stall_timeout = s->options.control_stall_timeout},
         .pool = s->control_pool,
         .intercept = s->options.intercept,
         .intercept_ctx = s->options.intercept_ctx,

@@ -33,8 +33,10 @@ static int make_pools(struct zrpc_server *s, struct zrpc_error *err)
 
     if (rc == 0)
         rc = zrpc_workpool_new(connections, connections, &s->data_pools.finishers, err);
+    /* Every control connection has a place for all jobs that it may bring. */
     if (rc == 0)
-        rc = zrpc_workpool_new(s->options.handler_threads, connections, &s->control_pool, err);
+        rc = zrpc_workpool_new(s->options.handler_threads, connections * s->options.client_threads,
+                               &s->control_pool, err);
     return rc;
 }
 
@@ -52,6 +54,8 @@ int zrpc_server_new(const struct zrpc_server_options *options, struct zrpc_serve
         s->options.max_connections = ZRPC_SERVER_CONNECTIONS_DEFAULT;
     if (s->options.handler_threads == 0)
         s->options.handler_threads = HANDLER_THREADS;
+    if (s->options.client_threads == 0)
+        s->options.client_threads = (s->options.handler_threads + 3) / 4;
     adaptor.max_connections = s->options.max_connections;
     adaptor.grace = s->options.grace;
     adaptor.log = s->options.log;

@@ -55,7 +55,7 @@ enum zrpc_grpc_status zrpc_grpc_status_of_reset(uint32_t h2_error);
 #define ZRPC_GRPC_MESSAGE_MAX (3 * ZRPC_ERROR_TEXT_MAX) /* any text of a zrpc_error, encoded */
 
 /* Fills out with as much of text as has room, cut between characters; returns the length, no zero is added.
- */
+ * A blank at either end of the text is encoded too: HTTP allows none at the ends of a field's value. */
 size_t zrpc_grpc_message_encode(struct zrpc_view text, char *out, size_t size);
 /* Fills out with as much as has room and a terminating zero. Invalid escapes stay as they are; a decoded zero
  * byte becomes '?'. The result need not be UTF-8: zrpc_fail() sees to that. Returns the length. size > 0. */

@@ -9,6 +9,7 @@
 #define ZRPC_GRPC_CLIENT_H
 
 #include "zrpc/grpc.h"
+#include "zrpc/h2_fields.h"
 #include "zrpc/keepalive.h"
 
 struct zrpc_grpc_client;
@@ -40,6 +41,7 @@ struct zrpc_grpc_call {
     size_t sent;         /* of request */
     uint64_t headers_at; /* where in the connection's output the request begins */
     size_t header_bytes; /* of the response's header lists */
+    struct zrpc_h2_fields fields;
     int32_t stream_id;
     unsigned http_status;
     bool open, headers_sent, headers_complete, content_type_ok, has_status;

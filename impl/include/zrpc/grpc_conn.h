@@ -21,7 +21,6 @@ struct zrpc_grpc_conn;
 struct zrpc_grpc_conn_options {
     struct zrpc_grpc_server_options server;
     struct zrpc_workpool *pool; /* NULL: all handlers run on the connection's own thread */
-    size_t response_max;        /* bytes; 0: ZRPC_GRPC_RESPONSE_MAX_DEFAULT */
     /* Optional: runs before each handler, where the handler runs; may set call->user, or refuse as a handler
      * does. */
     int (*intercept)(void *ctx, struct zrpc_call *call, struct zrpc_error *err);

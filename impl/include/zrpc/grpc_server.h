@@ -5,6 +5,14 @@
  * whole, and finishes each of them exactly once, also those that have been cancelled in the meantime.
  * One thread at a time; only the `cancelled` of a taken call is set while a handler looks at it.
  *
+ * What one connection may cost is bounded. Its messages have a budget of bytes: requests from their first
+ * byte until their handler returns, and responses until they are sent. A request of up to 32 KiB needs no
+ * leave; a larger one gets its flow-control window when there is room for it, in the order of their arrival;
+ * a handler starts when there is room for a response of 4 MiB. So honest clients wait, and are never refused,
+ * but for one thing: a larger response that finds no room beside others, unread or in the making, is replaced
+ * by RESOURCE_EXHAUSTED. Waiting ends: a response that its client leaves without window is reset after a
+ * time.
+ *
  * A request is whole at END_STREAM. A client that leaves its stream open after the message is served too, as
  * real servers do, but only after ZRPC_GRPC_END_GRACE, so that a second message has time to be noticed.
  */
@@ -12,13 +20,21 @@
 #define ZRPC_GRPC_SERVER_H
 
 #include "zrpc/grpc.h"
+#include "zrpc/h2_fields.h"
 #include "zrpc/handler.h"
 #include "zrpc/keepalive.h"
 
 #define ZRPC_GRPC_MAX_STREAMS_DEFAULT 256
 #define ZRPC_GRPC_HEADERS_MAX         16384 /* bytes of a request's header list, as SETTINGS counts them */
-#define ZRPC_GRPC_BUFFERED_MAX        (64u << 20) /* bytes of incomplete requests on one connection */
 #define ZRPC_GRPC_END_GRACE           (1 * ZRPC_SECOND)
+/* Bytes: the largest response (64 MiB), a window of 64 KiB for each of 256 streams (16 MiB), four of the
+ * largest requests (16 MiB), and what eight other handlers may answer (32 MiB). */
+#define ZRPC_GRPC_BUDGET_DEFAULT (128u << 20)
+/* Of one connection, at a time: a quarter of the 64 threads that all of them share, so that three clients
+ * which occupy all they may leave room for others. */
+#define ZRPC_GRPC_HANDLERS_DEFAULT 16u
+/* Three times what keepalive gives a peer for an answer. */
+#define ZRPC_GRPC_STALL_TIMEOUT_DEFAULT (30 * ZRPC_SECOND)
 
 struct zrpc_grpc_server;
 
@@ -26,7 +42,15 @@ struct zrpc_grpc_server_options {             /* 0, NULL: the default, each */
     const struct zrpc_grpc_service *services; /* borrowed, as all below */
     size_t n_services;
     size_t request_max;   /* bytes; ZRPC_GRPC_REQUEST_MAX_DEFAULT */
+    size_t response_max;  /* bytes; ZRPC_GRPC_RESPONSE_MAX_DEFAULT */
     uint32_t max_streams; /* ZRPC_GRPC_MAX_STREAMS_DEFAULT */
+    size_t budget;        /* bytes; ZRPC_GRPC_BUDGET_DEFAULT. At least what one request and one response of
+                             the largest size need beside the windows of all streams. */
+    unsigned
+        handlers_max; /* at work at once, those of prompt methods not counted; ZRPC_GRPC_HANDLERS_DEFAULT */
+    /* ZRPC_GRPC_STALL_TIMEOUT_DEFAULT: for how long a response may wait for window, and the connection for
+     * the client to read at all */
+    zrpc_time stall_timeout;
     struct zrpc_keepalive_config keepalive;
     /* for the handlers' zrpc_call */
     const char *client_identity, *peer;
@@ -37,7 +61,7 @@ struct zrpc_grpc_server_options {             /* 0, NULL: the default, each */
 enum zrpc_grpc_stage {
     ZRPC_GRPC_RECEIVING, /* the request */
     ZRPC_GRPC_QUEUED,    /* until next() */
-    ZRPC_GRPC_TAKEN,     /* until finish() */
+    ZRPC_GRPC_TAKEN,     /* until finish(); the request is the taker's, who may dispose of it before */
     ZRPC_GRPC_FINISHED,  /* the answer may still be on its way */
 };
 
@@ -48,14 +72,17 @@ struct zrpc_grpc_server_call {
     struct zrpc_grpc_reader reader; /* the request is reader.message */
     /* the session's */
     struct zrpc_grpc_server_call *next, **link;
-    struct zrpc_grpc_server_call *next_ready;
+    struct zrpc_grpc_server_queue *queue; /* NULL: in none */
+    struct zrpc_grpc_server_call *next_queued, **queue_link;
     struct zrpc_buf response;
-    size_t sent;         /* of response */
-    size_t header_bytes; /* of the request's header lists */
-    zrpc_time serve_at;  /* the message is whole, but END_STREAM is missing */
+    size_t held;           /* bytes of both messages, as they count */
+    size_t granted;        /* of the budget, for a large request */
+    size_t header_bytes;   /* of the request's header lists */
+    zrpc_time serve_at;    /* the message is whole, but END_STREAM is missing */
+    zrpc_time progress_at; /* when the client last took of the response */
     int32_t stream_id;
-    unsigned seen; /* header fields, a bit each */
-    bool not_post, content_type_ok, bad_timeout, malformed;
+    struct zrpc_h2_fields fields;
+    bool not_post, content_type_ok, bad_timeout;
     enum zrpc_grpc_stage stage;
     bool answered; /* nothing more can be said to the client */
     bool closed;   /* the stream is */
@@ -66,7 +93,7 @@ int zrpc_grpc_server_new(const struct zrpc_grpc_server_options *options, zrpc_ti
 /* All taken calls must have been finished. NULL is allowed. */
 void zrpc_grpc_server_free(struct zrpc_grpc_server *s);
 
-/* The next call to be handled, or NULL. */
+/* The next call to be handled now, or NULL: also where all wait for room, or for a handler to return. */
 struct zrpc_grpc_server_call *zrpc_grpc_server_next(struct zrpc_grpc_server *s);
 /* Answers a taken call and gives it back. OK: *response is the message with its prefix, whose memory is taken
  * over; other statuses: `text` is sent as grpc-message. Without effect on the wire if the call has been
@@ -92,5 +119,12 @@ void zrpc_grpc_server_cancel_all(struct zrpc_grpc_server *s);
 /* GOAWAY has been sent or received, no call is left, and all is sent: the driver may close. */
 bool zrpc_grpc_server_ended(const struct zrpc_grpc_server *s);
 size_t zrpc_grpc_server_open_calls(const struct zrpc_grpc_server *s);
+
+struct zrpc_grpc_server_memory {
+    size_t held, peak; /* bytes of messages: now, and the most ever */
+    size_t budget;     /* what peak never exceeds */
+};
+
+struct zrpc_grpc_server_memory zrpc_grpc_server_memory(const struct zrpc_grpc_server *s);
 
 #endif

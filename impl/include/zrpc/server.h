@@ -13,12 +13,14 @@
 
 struct zrpc_server_options {
     struct zrpc_handler handler;
-    unsigned max_connections; /* further ones are closed at once; 0: the default */
-    unsigned
-        handler_threads; /* control calls handled at once; 0: 64. Data requests: one for each connection */
-    zrpc_time handshake_timeout; /* ZR-HS-*; zrpc_server_options_env() has the default */
-    zrpc_time label_timeout;     /* ZR-MUX-*; likewise */
-    zrpc_time grace;             /* how long requests may go on after stop */
+    unsigned max_connections;        /* further ones are closed at once; 0: the default */
+    unsigned handler_threads;        /* for control calls; 0: 64. Data requests: one for each connection */
+    unsigned client_threads;         /* of them, those that one control connection may occupy; 0: a quarter */
+    size_t control_budget;           /* bytes that one may make us hold: zrpc/grpc_server.h; 0: its default */
+    zrpc_time control_stall_timeout; /* how long an answer may lie unread; likewise */
+    zrpc_time handshake_timeout;     /* ZR-HS-*; zrpc_server_options_env() has the default */
+    zrpc_time label_timeout;         /* ZR-MUX-*; likewise */
+    zrpc_time grace;                 /* how long requests may go on after stop */
     struct zrpc_heartbeat_config heartbeat;
     /* Optional: runs before each request's handler, may set call->user or refuse. */
     int (*intercept)(void *ctx, struct zrpc_call *call, struct zrpc_error *err);

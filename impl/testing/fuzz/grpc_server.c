@@ -100,7 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (fuzz_byte(&in) % 16 != 0)
         REQUIRE(zrpc_grpc_server_input(r.server, r.now, zrpc_view(hello, sizeof hello - 1), NULL) == 0);
     while (in.len > 0 && step(&r, &in))
-        continue;
+        REQUIRE(zrpc_grpc_server_memory(r.server).peak <= zrpc_grpc_server_memory(r.server).budget);
     while (r.n_held > 0)
         finish(&r, 1);
     zrpc_grpc_server_free(r.server);
