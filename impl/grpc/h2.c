@@ -101,11 +101,12 @@ static bool is_content(const nghttp2_frame *frame)
     return frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
 }
 
-/* DATA without content, which does not end a stream either, serves nothing. */
+/* DATA without content, which does not end a stream either, serves nothing. With much padding it is left to
+ * flow control. */
 static bool is_empty(const nghttp2_frame *frame)
 {
     return frame->hd.type == NGHTTP2_DATA && frame->hd.length <= frame->data.padlen &&
-           (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0;
+           frame->hd.length < H2_TINY && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0;
 }
 
 /* Each frame is cheap, but a peer that sends nothing else does so to keep us busy (ZR-H2-016). While calls go
