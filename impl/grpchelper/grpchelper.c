@@ -35,14 +35,23 @@ int zrpc_grpchelper_serve(struct zrpc_netconn *conn, const struct zrpc_grpc_conn
     return rc;
 }
 
+/* Of the pool, those that one client may occupy. */
+static unsigned client_threads(const struct zrpc_grpchelper_options *o)
+{
+    return (o->handler_threads + 3) / 4;
+}
+
 static int serve(void *ctx, struct zrpc_netconn *conn, struct zrpc_error *err)
 {
     const struct zrpc_grpchelper_server *s = ctx;
     const struct zrpc_grpchelper_options *o = &s->options;
     const struct zrpc_grpc_conn_options options = {
-        .server = {.services = o->services, .n_services = o->n_services, .request_max = o->request_max},
+        .server = {.services = o->services,
+                   .n_services = o->n_services,
+                   .request_max = o->request_max,
+                   .response_max = o->response_max,
+                   .handlers_max = client_threads(o)},
         .pool = s->pool,
-        .response_max = o->response_max,
         .intercept = o->intercept,
         .intercept_ctx = o->intercept_ctx,
     };
@@ -65,7 +74,7 @@ int zrpc_grpchelper_server_new(const struct zrpc_grpchelper_options *options,
         o->max_connections = ZRPC_NETADAPTOR_CONNECTIONS_DEFAULT;
     if (o->handler_threads == 0)
         o->handler_threads = ZRPC_GRPCHELPER_HANDLERS_DEFAULT;
-    rc = zrpc_workpool_new(o->handler_threads, o->max_connections, &s->pool, err);
+    rc = zrpc_workpool_new(o->handler_threads, o->max_connections * client_threads(o), &s->pool, err);
     if (rc == 0) {
         const struct zrpc_netadaptor_options adaptor = {
             .serve = serve,

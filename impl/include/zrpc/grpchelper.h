@@ -24,7 +24,8 @@ struct zrpc_grpchelper_options {              /* 0, NULL: the default, each */
     const struct zrpc_grpc_service *services; /* borrowed, as what they point to */
     size_t n_services;
     unsigned max_connections;       /* ZRPC_NETADAPTOR_CONNECTIONS_DEFAULT */
-    unsigned handler_threads;       /* calls handled at once; ZRPC_GRPCHELPER_HANDLERS_DEFAULT */
+    unsigned handler_threads;       /* calls handled at once, of one client at most a quarter of them;
+                                       ZRPC_GRPCHELPER_HANDLERS_DEFAULT */
     zrpc_time authenticate_timeout; /* the transport's own */
     zrpc_time grace;                /* how long calls may go on after stop; ZRPC_NETADAPTOR_GRACE_DEFAULT */
     size_t request_max;             /* bytes; ZRPC_GRPC_REQUEST_MAX_DEFAULT */
