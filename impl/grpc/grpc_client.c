@@ -284,10 +284,11 @@ zrpc_time zrpc_grpc_client_wakeup(const struct zrpc_grpc_client *c)
     return zrpc_earlier(c->next_deadline, zrpc_keepalive_wakeup(&c->h2.keepalive));
 }
 
-void zrpc_grpc_client_fail(struct zrpc_grpc_client *c, const struct zrpc_error *why)
+void zrpc_grpc_client_fail(struct zrpc_grpc_client *c, zrpc_time now, const struct zrpc_error *why)
 {
     char goaway[H2_GOAWAY_DESCRIPTION_MAX];
 
+    expire(c, now);
     zrpc_h2_goaway_description(&c->h2, goaway);
     while (c->open != NULL) {
         c->open->result.unprocessed = never_sent(c, c->open);

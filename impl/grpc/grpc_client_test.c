@@ -76,7 +76,7 @@ static void stop(void)
     const struct zrpc_error gone = {.code = ZRPC_ERR_END, .text = "end of test"};
     struct zrpc_grpc_call *call;
 
-    zrpc_grpc_client_fail(rig.client, &gone);
+    zrpc_grpc_client_fail(rig.client, 0, &gone);
     while ((call = zrpc_grpc_client_next_done(rig.client)) != NULL)
         zrpc_buf_dispose(&call->response);
     CHECK_INT(zrpc_grpc_client_open_calls(rig.client), 0);
@@ -558,7 +558,7 @@ static void too_many_pings_is_recognised(void)
     pump();
     CHECK(zrpc_grpc_client_too_many_pings(rig.client));
     CHECK(call.open);
-    zrpc_grpc_client_fail(rig.client, &(struct zrpc_error){.code = ZRPC_ERR_END, .text = "end of file"});
+    zrpc_grpc_client_fail(rig.client, 0, &(struct zrpc_error){.code = ZRPC_ERR_END, .text = "end of file"});
     check_done(&call, ZRPC_GRPC_UNAVAILABLE, ZRPC_ERR_UNAVAILABLE, "too_many_pings");
     CHECK(!call.result.unprocessed);
     stop();
@@ -578,7 +578,7 @@ static void what_was_not_written_was_not_processed(void)
     CHECK_OK(zrpc_grpc_client_begin(rig.client, rig.now, &queued, NULL));
     CHECK_OK(zrpc_grpc_client_output(rig.client, &out, NULL)); /* in the output, not on the wire */
     CHECK_OK(zrpc_grpc_client_begin(rig.client, rig.now, &submitted, NULL));
-    zrpc_grpc_client_fail(rig.client, &gone);
+    zrpc_grpc_client_fail(rig.client, 0, &gone);
     CHECK(!written.result.unprocessed);
     CHECK(queued.result.unprocessed);
     CHECK(submitted.result.unprocessed);
@@ -668,7 +668,7 @@ static void keepalive_pings_and_gives_up(void)
     advance(10 * S - 1);
     rig.now++;
     CHECK_CODE(zrpc_grpc_client_tick(rig.client, rig.now, &rig.error), ZRPC_ERR_TIMEOUT);
-    zrpc_grpc_client_fail(rig.client, &rig.error);
+    zrpc_grpc_client_fail(rig.client, 0, &rig.error);
     check_done(&call, ZRPC_GRPC_UNAVAILABLE, ZRPC_ERR_UNAVAILABLE, "keepalive");
     stop();
 }

@@ -1,3 +1,5 @@
+#include <stdio.h>
+
 #include "grpc/grpc_client_impl.h"
 
 typedef void on_header(struct zrpc_grpc_call *call, struct zrpc_view value);
@@ -72,16 +74,30 @@ static int on_header_cb(nghttp2_session *ng, const nghttp2_frame *frame, const u
     return 0;
 }
 
+/* A failure that comes when time is up anyway. */
+static void fail_late(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call, const char *text)
+{
+    char said[ZRPC_ERROR_TEXT_MAX];
+
+    snprintf(said, sizeof said, "%s", text); /* it may be the call's own, which is overwritten */
+    zrpc_grpc_client_fail_call(c, call, ZRPC_GRPC_DEADLINE_EXCEEDED, ZRPC_ERR_TIMEOUT,
+                               "deadline exceeded; then the server: %s", said);
+}
+
 static void conclude_with_status(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call)
 {
     enum zrpc_grpc_status status = call->result.status;
+    const char *text =
+        call->result.error.text[0] != '\0' ? call->result.error.text : zrpc_grpc_status_name(status);
 
+    if (status != ZRPC_GRPC_OK && status != ZRPC_GRPC_DEADLINE_EXCEEDED && c->h2.now >= call->deadline) {
+        fail_late(c, call, text);
+        return;
+    }
     if (status == ZRPC_GRPC_OK && zrpc_grpc_reader_end(&call->reader, &status, &call->result.error) == 0)
         call->result.error = (struct zrpc_error){0};
     else if (call->result.status != ZRPC_GRPC_OK)
-        zrpc_fail(&call->result.error, zrpc_grpc_status_code(status), "%s",
-                  call->result.error.text[0] != '\0' ? call->result.error.text
-                                                     : zrpc_grpc_status_name(status));
+        zrpc_fail(&call->result.error, zrpc_grpc_status_code(status), "%s", text);
     zrpc_grpc_client_finish_call(c, call, status);
 }
 
@@ -188,13 +204,13 @@ static int on_stream_close_cb(nghttp2_session *ng, int32_t stream_id, uint32_t h
 
     if (call == NULL)
         return 0;
+    if (c->h2.now >= call->deadline) {
+        fail_late(c, call, nghttp2_http2_strerror(h2_error));
+        return 0;
+    }
     call->result.unprocessed = h2_error == NGHTTP2_REFUSED_STREAM;
-    if (status == ZRPC_GRPC_CANCELLED && c->h2.now >= call->deadline)
-        zrpc_grpc_client_fail_call(c, call, ZRPC_GRPC_DEADLINE_EXCEEDED, ZRPC_ERR_TIMEOUT,
-                                   "deadline exceeded");
-    else
-        zrpc_grpc_client_fail_call(c, call, status, zrpc_grpc_status_code(status),
-                                   "stream reset by the server: %s", nghttp2_http2_strerror(h2_error));
+    zrpc_grpc_client_fail_call(c, call, status, zrpc_grpc_status_code(status),
+                               "stream reset by the server: %s", nghttp2_http2_strerror(h2_error));
     return 0;
 }
 
