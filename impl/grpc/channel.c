@@ -248,6 +248,12 @@ int zrpc_channel_call(struct zrpc_channel *ch, const struct zrpc_grpc_method *me
         if (rc < 0)
             *result = rc == ZRPC_ERR_NOMEM ? ZRPC_GRPC_RESOURCE_EXHAUSTED : ZRPC_GRPC_INTERNAL;
     }
+    if (o->long_text != NULL && call.grpc.result.long_text.len > 0) {
+        zrpc_buf_dispose(o->long_text);
+        *o->long_text = call.grpc.result.long_text;
+        call.grpc.result.long_text = (struct zrpc_buf){0};
+    }
+    zrpc_buf_dispose(&call.grpc.result.long_text);
     zrpc_buf_dispose(&call.grpc.response);
     zrpc_buf_dispose(&request);
     if (status != NULL)

@@ -52,6 +52,7 @@ void zrpc_grpc_client_fail_call(struct zrpc_grpc_client *c, struct zrpc_grpc_cal
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     zrpc_fail(&call->result.error, code, "%s", text);
+    zrpc_buf_dispose(&call->result.long_text);
     zrpc_grpc_client_finish_call(c, call, status);
 }
 

@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "grpc/grpc_client_impl.h"
 
@@ -22,12 +23,26 @@ static void on_grpc_status(struct zrpc_grpc_call *call, struct zrpc_view value)
     call->result.status = status < 0 ? ZRPC_GRPC_UNKNOWN : (enum zrpc_grpc_status)status;
 }
 
+/* Without memory for it, the beginning in the error has to do. */
+static void keep_long_text(struct zrpc_grpc_call *call, struct zrpc_view value)
+{
+    char *text = malloc(value.len + 1);
+    size_t n = text == NULL ? 0 : zrpc_grpc_message_decode(value, text, value.len + 1);
+
+    if (n >= ZRPC_ERROR_TEXT_MAX)
+        zrpc_buf_set_text(&call->result.long_text, zrpc_view(text, n), NULL);
+    free(text);
+}
+
 static void on_grpc_message(struct zrpc_grpc_call *call, struct zrpc_view value)
 {
     char text[ZRPC_ERROR_TEXT_MAX];
 
     zrpc_grpc_message_decode(value, text, sizeof text);
     zrpc_fail(&call->result.error, ZRPC_ERR_HANDLER, "%s", text);
+    zrpc_buf_dispose(&call->result.long_text);
+    if (value.len >= ZRPC_ERROR_TEXT_MAX)
+        keep_long_text(call, value);
 }
 
 static const struct {
@@ -94,6 +109,8 @@ static void conclude_with_status(struct zrpc_grpc_client *c, struct zrpc_grpc_ca
         fail_late(c, call, text);
         return;
     }
+    if (call->result.status == ZRPC_GRPC_OK)
+        zrpc_buf_dispose(&call->result.long_text);
     if (status == ZRPC_GRPC_OK && zrpc_grpc_reader_end(&call->reader, &status, &call->result.error) == 0)
         call->result.error = (struct zrpc_error){0};
     else if (call->result.status != ZRPC_GRPC_OK)
@@ -136,6 +153,7 @@ static void headers_complete(struct zrpc_grpc_client *c, struct zrpc_grpc_call *
     }
     call->has_status = false; /* counts only at the end */
     call->result.error = (struct zrpc_error){0};
+    zrpc_buf_dispose(&call->result.long_text);
     if (call->http_status < 200) /* such as 103: more is to come */
         return;
     call->headers_complete = true;

@@ -66,6 +66,9 @@ struct zrpc_call_options {
     zrpc_time deadline;  /* 0, ZRPC_NEVER: none */
     bool wait_for_ready; /* wait out TRANSIENT_FAILURE instead of failing (ZR-CHAN-007) */
     const struct zrpc_cancel *cancel;
+    /* Optional: gets the text of the server's error where it is longer than a zrpc_error holds: whole, as
+     * zrpc_buf_set_text() leaves it. Else it stays as it is. */
+    struct zrpc_buf *long_text;
 };
 
 /* Calls and waits for the answer. *res is to be freed with protobuf_c_message_free_unpacked(*res, NULL).

@@ -25,7 +25,10 @@ struct zrpc_grpc_client_options { /* 0, NULL: the default, each */
 struct zrpc_grpc_result {
     enum zrpc_grpc_status status;
     struct zrpc_error error; /* code 0 exactly if status is OK; text: the peer's, or what is wrong */
-    bool unprocessed;        /* the server has not seen it for certain: it may be sent again (ZR-KA-005) */
+    /* The peer's text where error.text does not hold all of it (zrpc_buf_set_text()), else empty. The
+     * caller's to dispose of. */
+    struct zrpc_buf long_text;
+    bool unprocessed; /* the server has not seen it for certain: it may be sent again (ZR-KA-005) */
 };
 
 struct zrpc_grpc_call {
