@@ -74,11 +74,11 @@ static int serve_control(struct zrpc_server *s, struct zrpc_netconn *conn, struc
         .server = {.services = &service,
                    .n_services = 1,
                    .request_max = s->options.control_request_max,
+                   .response_max = s->options.control_response_max,
                    .budget = s->options.control_budget,
                    .handlers_max = s->options.client_threads,
                    .stall_timeout = s->options.control_stall_timeout},
         .pool = s->control_pool,
-        .response_max = s->options.control_response_max,
         .intercept = s->options.intercept,
         .intercept_ctx = s->options.intercept_ctx,
     };
