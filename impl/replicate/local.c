@@ -72,6 +72,16 @@ static int new_message(const ProtobufCMessageDescriptor *type, void *out, struct
     return 0;
 }
 
+/* What a handler refuses has the code that a client would see. */
+static int refused(int rc, struct zrpc_error *err)
+{
+    if (rc == 0 || rc == ZRPC_ERR_CANCELLED || rc == ZRPC_ERR_NOMEM)
+        return rc;
+    if (err != NULL)
+        err->code = ZRPC_ERR_HANDLER;
+    return ZRPC_ERR_HANDLER;
+}
+
 /* A failed call has no answer. */
 static int answered(int rc, ProtobufCMessage **res)
 {
@@ -102,7 +112,7 @@ static int list_filesystems(void *ctx, const struct zrpc_peer_call *call, Zrpc__
         return rc;
     rc = begin(&w, p, call, "ListFilesystems", err);
     if (rc == 0) {
-        rc = p->handler.ops->list_filesystems(p->handler.ctx, &w.call, &req, *res, err);
+        rc = refused(p->handler.ops->list_filesystems(p->handler.ctx, &w.call, &req, *res, err), err);
         end(&w);
     }
     return answered(rc, (ProtobufCMessage **)res);
@@ -124,7 +134,7 @@ static int list_versions(void *ctx, const struct zrpc_peer_call *call, const cha
     req.filesystem = (char *)(uintptr_t)fs;
     rc = begin(&w, p, call, "ListFilesystemVersions", err);
     if (rc == 0) {
-        rc = p->handler.ops->list_filesystem_versions(p->handler.ctx, &w.call, &req, *res, err);
+        rc = refused(p->handler.ops->list_filesystem_versions(p->handler.ctx, &w.call, &req, *res, err), err);
         end(&w);
     }
     return answered(rc, (ProtobufCMessage **)res);
@@ -149,7 +159,7 @@ static int set_cursor(void *ctx, const struct zrpc_peer_call *call, const char *
     rc = begin(&w, p, call, "ReplicationCursor", err);
     if (rc != 0)
         return rc;
-    rc = p->handler.ops->replication_cursor(p->handler.ctx, &w.call, &req, &res, err);
+    rc = refused(p->handler.ops->replication_cursor(p->handler.ctx, &w.call, &req, &res, err), err);
     end(&w);
     return rc;
 }
@@ -173,7 +183,7 @@ static int send_stream(void *ctx, const struct zrpc_peer_call *call, const Zrpc_
     rc = begin(&w, p, call, "Send", err);
     if (rc != 0)
         return answered(rc, (ProtobufCMessage **)res);
-    rc = p->handler.ops->send(p->handler.ctx, &w.call, req, *res, &source, err);
+    rc = refused(p->handler.ops->send(p->handler.ctx, &w.call, req, *res, &source, err), err);
     if (rc == 0 && source.ops != NULL)
         rc = open_sink(open_ctx, *res, &sink, err);
     if (rc == 0 && source.ops != NULL)
@@ -197,7 +207,7 @@ static int receive_stream(void *ctx, const struct zrpc_peer_call *call, const Zr
     else
         rc = begin(&w, p, call, "Receive", err);
     if (rc == 0) {
-        rc = p->handler.ops->receive(p->handler.ctx, &w.call, req, &sink, err);
+        rc = refused(p->handler.ops->receive(p->handler.ctx, &w.call, req, &sink, err), err);
         if (rc == 0)
             rc = zrpc_stream_copy(source, &sink, call, err);
         zrpc_sink_close(&sink);
