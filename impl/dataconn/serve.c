@@ -71,9 +71,13 @@ static int handle_recv(struct serving *s, struct zrpc_error *err)
     return rc;
 }
 
+/* Closed before the answer: a client may begin its next receive as soon as it has that. */
 static int finish_sink(struct serving *s, struct zrpc_error *err)
 {
-    return s->pump.sink.ops->finish(s->pump.sink.ctx, err);
+    int rc = s->pump.sink.ops->finish(s->pump.sink.ctx, err);
+
+    zrpc_sink_close(&s->pump.sink);
+    return rc;
 }
 
 static int handle(struct serving *s, struct zrpc_error *err)
@@ -255,6 +259,8 @@ int zrpc_dataconn_serve(struct zrpc_wire *wire, const struct zrpc_dataconn_optio
     await_job(&s);
     zrpc_source_close(&s.source);
     zrpc_sink_close(&s.sink);
+    if (rc < 0) /* the client may be back before the farewell is over */
+        zrpc_sink_close(&s.pump.sink);
     if (rc == 0 && s.machine.refused.code == ZRPC_OK) {
         char bytes[24];
 

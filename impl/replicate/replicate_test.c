@@ -59,15 +59,22 @@ static void open_end(struct end *e, bool remote)
         put_behind_server(e);
 }
 
+/* Until then it may still be busy with what a client has given up. */
+static void stop_server(struct end *e)
+{
+    if (e->server == NULL)
+        return;
+    zrpc_client_close(e->client);
+    e->dialer->ops->close(e->dialer);
+    zrpc_server_stop(e->server);
+    pthread_join(e->thread, NULL);
+    zrpc_server_close(e->server);
+    e->server = NULL;
+}
+
 static void close_end(struct end *e)
 {
-    if (e->server != NULL) {
-        zrpc_client_close(e->client);
-        e->dialer->ops->close(e->dialer);
-        zrpc_server_stop(e->server);
-        pthread_join(e->thread, NULL);
-        zrpc_server_close(e->server);
-    }
+    stop_server(e);
     CHECK_INT(e->m.wrong, 0);
     model_dispose(&e->m);
 }
@@ -113,9 +120,20 @@ static void teardown(struct fixture *f)
     close_end(&f->from);
 }
 
+/* What the servers' threads have done to the models is for this thread to see then. */
+static void synchronise(struct end *e)
+{
+    pthread_mutex_lock(&e->m.mutex);
+    pthread_mutex_unlock(&e->m.mutex);
+}
+
 static int replicate(struct fixture *f)
 {
-    return zrpc_replicate(f->from.peer, f->to.peer, &f->options, &f->result, &f->err);
+    int rc = zrpc_replicate(f->from.peer, f->to.peer, &f->options, &f->result, &f->err);
+
+    synchronise(&f->from);
+    synchronise(&f->to);
+    return rc;
 }
 
 /* "@1 @2 #cursor" */
@@ -392,6 +410,8 @@ static void by_chance(bool remote, uint64_t seeds)
                 f.from.m.one_in = f.to.m.one_in = 0;
         } while (CHECK(++runs < 300) &&
                  (replicate(&f) != 0 || f.result.failed > 0 || f.result.filesystems != f.result.done));
+        stop_server(&f.from);
+        stop_server(&f.to);
         check_same(&f);
         if (f.from.m.wrong + f.to.m.wrong > 0)
             printf("    seed %" PRIu64 "\n", seed);
