@@ -108,49 +108,6 @@ bool zrpc_sim_extent_equal(struct zrpc_sim_extent e, uint64_t offset, const void
     return true;
 }
 
-static inline void fletcher4_words(uint64_t sum[static 4], const uint8_t *data, size_t n_words, bool swapped)
-{
-    uint64_t a = sum[0], b = sum[1], c = sum[2], d = sum[3];
-
-    for (size_t i = 0; i < n_words; i++) {
-        uint32_t w;
-
-        memcpy(&w, data + 4 * i, 4);
-        a += swapped ? be32toh(w) : le32toh(w);
-        b += a;
-        c += b;
-        d += c;
-    }
-    sum[0] = a, sum[1] = b, sum[2] = c, sum[3] = d;
-}
-
-static void update_words(struct zrpc_sim_fletcher4 *f, const uint8_t *data, size_t n_words)
-{
-    if (f->swapped)
-        fletcher4_words(f->sum, data, n_words, true);
-    else
-        fletcher4_words(f->sum, data, n_words, false);
-}
-
-void zrpc_sim_fletcher4_update(struct zrpc_sim_fletcher4 *f, const void *data, size_t len)
-{
-    const uint8_t *at = data;
-
-    while (f->n_held > 0 && len > 0) {
-        f->held[f->n_held++] = *at++;
-        len--;
-        if (f->n_held == 4) {
-            update_words(f, f->held, 1);
-            f->n_held = 0;
-        }
-    }
-    update_words(f, at, len / 4);
-    if (len % 4 != 0) {
-        f->n_held = len % 4;
-        memcpy(f->held, at + len - f->n_held, f->n_held);
-    }
-}
-
 int zrpc_sim_extents_push(struct zrpc_sim_extents *l, struct zrpc_sim_extent extent, struct zrpc_error *err)
 {
     struct zrpc_sim_extent *grown;
