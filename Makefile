@@ -12,7 +12,7 @@ WARNINGS  := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-protot
 CFLAGS    ?=
 CPPFLAGS  += -D_GNU_SOURCE -DZRPC_VERSION='"$(VERSION)"' -Iimpl/include -Iimpl -I. -I$(BUILD)/gen
 ALL_CFLAGS = -std=c17 -fPIC -pthread $(OPT) $(WARNINGS) $(SANITIZE) $(CPPFLAGS) $(CFLAGS)
-LIBS      := -lz -lprotobuf-c -lnghttp2 -lssl -lcrypto -lyaml -ljansson -lm
+LIBS      := -lz -lprotobuf-c -lnghttp2 -lssl -lcrypto -lyaml -ljansson -lsqlite3 -lm
 ALL_LDFLAGS = -pthread -Wl,--as-needed $(SANITIZE) $(LDFLAGS)
 # how scripts/run-tests runs the test programs
 TEST_MODE ?=

@@ -1,4 +1,5 @@
 #include "endpoint/testing.h"
+#include "sim/zfs/faults.h"
 #include "zrpc/pb.h"
 
 static void received_below_root_and_identity(void)
@@ -111,7 +112,7 @@ static void long_paths_are_refused(void)
     zrpc_sink_close(&sink);
     /* The filesystem's name fits, the snapshot's does not. */
     CHECK_CODE(push(&x, "", "@1", path), ZRPC_ERR_ZFS);
-    CHECK_CONTAINS(x.err.text, "too long a name");
+    CHECK_CONTAINS(x.err.text, "dataset name is too long");
     for (size_t len = 237; len < sizeof path; len++) {
         memset(path, 'a', sizeof path);
         path[len] = '\0';
@@ -187,34 +188,52 @@ static void a_placeholder_is_emptied_first(void)
 /* Failing in each way there is, also in the middle, and then receiving after all. */
 static void a_placeholder_stays_one_when_the_receive_fails(void)
 {
-    static const struct zrpc_sim_fault refuses = {.open_error = "refused"},
-                                       fills = {.recv_error = "disk full", .recv_error_at = 100}, none;
+    /* Of the receives to a, the second is refused, and the third meets a full disk. */
+    static const struct zrpc_zfs_fault refuses = {.filesystem = "tank/backup/client/a",
+                                                  .operations = 1u << ZRPC_ZFS_OP_RECEIVE,
+                                                  .action = ZRPC_ZFS_FAULT_REFUSE,
+                                                  .text = "refused",
+                                                  .skip = 1,
+                                                  .times = 1},
+                                       fills = {.filesystem = "tank/backup/client/a",
+                                                .operations = 1u << ZRPC_ZFS_OP_RECEIVE,
+                                                .action = ZRPC_ZFS_FAULT_FAIL,
+                                                .text = "disk full",
+                                                .at = 100,
+                                                .at_last = 100,
+                                                .skip = 2,
+                                                .times = 1};
+    struct zrpc_zfs_faulty faulty = {0};
     struct zrpc_buf stream = {0};
     struct zrpc_sink sink = {0};
     struct endpoint_fixture x;
 
     setup_endpoint(&x, ZRPC_ENDPOINT_RECEIVER);
     CHECK_OK(push(&x, "", "@1", "a/b"));
+    CHECK_OK(zrpc_zfs_faults_new(1, &faulty.plan, &x.err));
+    CHECK_OK(zrpc_zfs_faults_add(faulty.plan, &refuses, &x.err));
+    CHECK_OK(zrpc_zfs_faults_add(faulty.plan, &fills, &x.err));
+    faulty.inner = x.f.zfs;
+    x.endpoint.config.zfs = zrpc_zfs_faulty(&faulty);
     stream_of(&x.f, "tank/a", "", "@3", &stream);
     CHECK_OK(receive_to(&x, "a", &sink));
     CHECK_STR(list(&x), "a a/b"); /* un-marked while it receives */
     CHECK_OK(pour(&sink, zrpc_view(stream.base + stream.off, 1000), 100, &x.err));
     zrpc_sink_close(&sink);
     CHECK_STR(list(&x), "a(p) a/b");
-    CHECK_OK(zrpc_sim_pool_set_fault(x.f.pool, "tank/backup/client/a", &refuses, &x.err));
     CHECK_CODE(receive_to(&x, "a", &sink), ZRPC_ERR_ZFS);
     CHECK_STR(x.err.text, "refused");
     CHECK_STR(list(&x), "a(p) a/b");
-    CHECK_OK(zrpc_sim_pool_set_fault(x.f.pool, "tank/backup/client/a", &fills, &x.err));
     CHECK_CODE(push(&x, "", "@3", "a"), ZRPC_ERR_SINK);
     CHECK_STR(x.err.text, "disk full");
     CHECK_STR(list(&x), "a(p) a/b");
-    CHECK_OK(zrpc_sim_pool_set_fault(x.f.pool, "tank/backup/client/a", &none, &x.err));
+    x.endpoint.config.zfs = x.f.zfs;
     CHECK_CODE(push(&x, "@1", "@3", "a"), ZRPC_ERR_ZFS); /* an increment to nothing */
     CHECK_STR(list(&x), "a(p) a/b");
     CHECK_OK(push(&x, "", "@3", "a"));
     CHECK_STR(list(&x), "a a/b");
     CHECK_INT(x.endpoint.receives.used, 0);
+    zrpc_zfs_faults_free(faulty.plan);
     zrpc_buf_dispose(&stream);
     teardown_endpoint(&x);
 }
@@ -225,6 +244,7 @@ static void a_cut_leaves_placeholder_parents_at_most(void)
     struct endpoint_fixture x;
 
     setup_endpoint(&x, ZRPC_ENDPOINT_RECEIVER);
+    x.endpoint.config.not_resumable = true;
     stream_of(&x.f, "tank/a", "", "@1", &stream);
     for (size_t len = 0; len < stream.len; len++) {
         struct zrpc_sink sink = {0};
@@ -311,7 +331,7 @@ static void a_missing_root_cannot_be_made_without_its_pool(void)
     setup_endpoint(&x, ZRPC_ENDPOINT_RECEIVER);
     x.endpoint.config.root = "lake/backup";
     CHECK_CODE(receive_to(&x, "a", &sink), ZRPC_ERR_ZFS);
-    CHECK_STR(x.err.text, "cannot create 'lake': parent does not exist");
+    CHECK_STR(x.err.text, "cannot create 'lake': no such pool 'lake'");
     CHECK_STR(list(&x), "");
     CHECK_INT(x.endpoint.receives.used, 0);
     teardown_endpoint(&x);
@@ -336,7 +356,8 @@ static void both_pushes_and_pulls_in_one_namespace(void)
     CHECK_OK(drain(&source, &pulled, 4096, &x.err));
     zrpc_source_close(&source);
     stream_of(&x.f, "tank/a", "@1", "@3", &pushed);
-    CHECK_BYTES(zrpc_buf_view(&pulled), zrpc_buf_view(&pushed));
+    CHECK_INT(pulled.len, pushed.len);
+    check_same_content(&x.f, "tank/a", "tank/backup/client/tank/new", "3");
     CHECK_OK(cursor(&x, "tank/new", "1", &guid));
     CHECK_STR(list_versions_of(&x, "tank/new"), "@1 #zrepl_replication_cursor @3");
     /* The placeholder "tank" does not hide the own one; what is received does. */

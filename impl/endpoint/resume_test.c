@@ -71,10 +71,12 @@ static int estimate(void *ctx, atomic_bool *cancelled, const struct zrpc_zfs_sen
 static int start_send(void *ctx, atomic_bool *cancelled, const struct zrpc_zfs_send *send,
                       struct zrpc_source *out, struct zrpc_error *err)
 {
+    struct zrpc_zfs_send whole = *send;
     struct told *t = ctx;
 
     note(t, "send %s%s\n", send->resume_token == NULL ? "whole" : send->resume_token, false);
-    return t->pool.ops->send(t->pool.ctx, cancelled, send, out, err);
+    whole.resume_token = NULL; /* the pool would not know it */
+    return t->pool.ops->send(t->pool.ctx, cancelled, &whole, out, err);
 }
 
 /* What the decorator does not do goes to the pool. */

@@ -48,21 +48,6 @@ static void read_pool(struct zrpc_yaml *y, const char *key, yaml_node_t *node, v
         *(const char **)out = text;
 }
 
-/* Into a char[ZRPC_SIM_TEXT_MAX]. */
-static void read_text(struct zrpc_yaml *y, const char *key, yaml_node_t *node, void *out)
-{
-    const char *text = NULL;
-
-    zrpc_yaml_string(y, key, node, &text);
-    if (text == NULL)
-        return;
-    if (strlen(text) < ZRPC_SIM_TEXT_MAX)
-        memcpy(out, text, strlen(text) + 1);
-    else
-        zrpc_yaml_problem(y, node, key, "expected a text of at most %d bytes, found %zu",
-                          ZRPC_SIM_TEXT_MAX - 1, strlen(text));
-}
-
 struct file_keys {
     const char *pool, *root;
     uint64_t seed;
@@ -140,18 +125,6 @@ static const struct zrpc_yaml_key bookmark_table[] = {
     END_OF_KEYS,
 };
 
-static const struct zrpc_yaml_key fault_table[] = {
-    KEY("open_error", read_text, zrpc_sim_fault, open_error),
-    KEY("open_delay", zrpc_yaml_duration, zrpc_sim_fault, open_delay),
-    KEY("list_error", read_text, zrpc_sim_fault, list_error),
-    KEY("list_delay", zrpc_yaml_duration, zrpc_sim_fault, list_delay),
-    KEY("send_error", read_text, zrpc_sim_fault, send_error),
-    KEY("send_error_at", zrpc_yaml_size, zrpc_sim_fault, send_error_at),
-    KEY("recv_error", read_text, zrpc_sim_fault, recv_error),
-    KEY("recv_error_at", zrpc_yaml_size, zrpc_sim_fault, recv_error_at),
-    END_OF_KEYS,
-};
-
 /* What the pool refuses is a mistake of the file. */
 static void note(struct zrpc_sim_file *f, const yaml_node_t *at, const char *key, int rc,
                  const struct zrpc_error *err)
@@ -176,20 +149,7 @@ static void add_snapshot(struct zrpc_sim_file *f, const char *fs, yaml_node_t *n
         return;
     }
     memcpy(k.v.name, k.name, strlen(k.name) + 1);
-    note(f, node, k.name, zrpc_sim_pool_add_snapshot(f->pool, fs, &k.v, k.written, &err), &err);
-}
-
-static void add_series(struct zrpc_sim_file *f, const char *fs, const yaml_node_t *node, uint64_t n)
-{
-    unsigned before = f->yaml.n_problems;
-    struct zrpc_error err;
-
-    for (uint64_t i = 1; i <= n && f->yaml.n_problems == before; i++) {
-        struct zrpc_zfs_version v = {0};
-
-        snprintf(v.name, sizeof v.name, "%06llu", (unsigned long long)i);
-        note(f, node, "series", zrpc_sim_pool_add_snapshot(f->pool, fs, &v, 0, &err), &err);
-    }
+    note(f, node, k.name, zrpc_zpool_add_snapshot(f->pool, fs, &k.v, k.written, &err), &err);
 }
 
 /* The bookmark of a snapshot that is there takes its numbers over; of one that is gone, the file gives them.
@@ -231,12 +191,12 @@ static void add_bookmark(struct zrpc_sim_file *f, const char *fs, const struct z
 
     zrpc_yaml_mapping(&f->yaml, "bookmarks", node, bookmark_table, &k);
     if (f->yaml.n_problems == before && fill_bookmark(f, versions, node, &k))
-        note(f, node, k.name, zrpc_sim_pool_add_bookmark(f->pool, fs, &k.v, &err), &err);
+        note(f, node, k.name, zrpc_zpool_add_bookmark(f->pool, fs, &k.v, &err), &err);
 }
 
 static void add_bookmarks(struct zrpc_sim_file *f, const char *fs, yaml_node_t *list)
 {
-    struct zrpc_zfs zfs = zrpc_sim_pool_zfs(f->pool);
+    struct zrpc_zfs zfs = zrpc_zpool_zfs(f->pool);
     struct zrpc_zfs_versions versions = {0};
     struct zrpc_error err;
     yaml_node_t *item;
@@ -249,19 +209,6 @@ static void add_bookmarks(struct zrpc_sim_file *f, const char *fs, yaml_node_t *
     zrpc_zfs_versions_dispose(&versions);
 }
 
-static void set_fault(struct zrpc_sim_file *f, const char *fs, yaml_node_t *node)
-{
-    struct zrpc_sim_fault fault = {0};
-    struct zrpc_error err;
-
-    zrpc_yaml_mapping(&f->yaml, "fault", node, fault_table, &fault);
-    if (fault.send_error_at != 0 && fault.send_error[0] == '\0')
-        zrpc_yaml_problem(&f->yaml, node, "send_error_at", "send_error is missing");
-    if (fault.recv_error_at != 0 && fault.recv_error[0] == '\0')
-        zrpc_yaml_problem(&f->yaml, node, "recv_error_at", "recv_error is missing");
-    note(f, node, fs, zrpc_sim_pool_set_fault(f->pool, fs, &fault, &err), &err);
-}
-
 static void add_filesystem(struct zrpc_sim_file *f, const char *fs, yaml_node_t *node)
 {
     struct filesystem_keys k = {0};
@@ -270,20 +217,21 @@ static void add_filesystem(struct zrpc_sim_file *f, const char *fs, yaml_node_t 
     int rc = 0;
 
     zrpc_yaml_mapping(&f->yaml, fs, node, filesystem_table, &k);
-    if (strcmp(fs, zrpc_sim_pool_name(f->pool)) != 0)
-        rc = zrpc_sim_pool_add_filesystem(f->pool, fs, k.placeholder, &err);
+    if (strcmp(fs, zrpc_zpool_name(f->pool)) != 0)
+        rc = zrpc_zpool_add_filesystem(f->pool, fs, k.placeholder, &err);
     else if (k.placeholder)
         rc = zrpc_fail(&err, ZRPC_ERR_USAGE, "the pool itself cannot be a placeholder");
     note(f, node, fs, rc, &err);
     if (rc != 0)
         return;
-    add_series(f, fs, node, k.series);
+    if (k.series > 0)
+        note(f, node, "series", zrpc_zpool_add_series(f->pool, fs, k.series, &err), &err);
     if (zrpc_yaml_is_sequence(&f->yaml, "snapshots", k.snapshots))
         for (size_t i = 0; zrpc_yaml_item(&f->yaml, k.snapshots, i, &item); i++)
             add_snapshot(f, fs, item);
     add_bookmarks(f, fs, k.bookmarks);
     if (k.fault != NULL)
-        set_fault(f, fs, k.fault);
+        zrpc_zfs_faults_read_of(&f->yaml, fs, k.fault, f->faulty.plan);
 }
 
 static void read_rules(struct zrpc_sim_file *f, yaml_node_t *node)
@@ -309,13 +257,38 @@ static void read_rules(struct zrpc_sim_file *f, yaml_node_t *node)
     }
 }
 
+/* An empty pool, and an empty plan of faults. */
+static void make_pool(struct zrpc_sim_file *f, const yaml_node_t *root, const struct file_keys *k)
+{
+    const struct zrpc_zpool_options options = {.name = k->pool, .seed = k->seed};
+    struct zrpc_error err;
+
+    note(f, root, "pool", zrpc_zpool_create(NULL, &options, &f->pool, &err), &err);
+    if (f->pool != NULL)
+        note(f, root, "seed", zrpc_zfs_faults_new(k->seed, &f->faulty.plan, &err), &err);
+}
+
+/* In one transaction. */
+static void read_filesystems(struct zrpc_sim_file *f, yaml_node_t *filesystems)
+{
+    struct zrpc_error err;
+    yaml_node_t *value;
+    const char *fs;
+    int rc = zrpc_zpool_build_begin(f->pool, &err);
+
+    note(f, filesystems, "filesystems", rc, &err);
+    if (rc != 0)
+        return;
+    for (size_t i = 0; zrpc_yaml_pair(&f->yaml, filesystems, i, &fs, &value); i++)
+        add_filesystem(f, fs, value);
+    note(f, filesystems, "filesystems", zrpc_zpool_build_end(f->pool, &err), &err);
+}
+
 static void read_file(struct zrpc_sim_file *f)
 {
-    yaml_node_t *root = zrpc_yaml_root(&f->yaml), *value;
+    yaml_node_t *root = zrpc_yaml_root(&f->yaml);
     struct file_keys k = {0};
     struct serve_keys serve = {0};
-    struct zrpc_error err;
-    const char *fs;
 
     zrpc_yaml_mapping(&f->yaml, "the file", root, file_table, &k);
     if (k.serve != NULL)
@@ -324,13 +297,10 @@ static void read_file(struct zrpc_sim_file *f)
     read_rules(f, serve.filesystems);
     if (k.pool == NULL)
         return;
-    note(f, root, "pool", zrpc_sim_pool_create(k.pool, k.seed, &f->pool, &err), &err);
-    if (f->pool == NULL)
-        return;
-    if (k.filesystems == NULL || !zrpc_yaml_is_mapping(&f->yaml, "filesystems", k.filesystems))
-        return;
-    for (size_t i = 0; zrpc_yaml_pair(&f->yaml, k.filesystems, i, &fs, &value); i++)
-        add_filesystem(f, fs, value);
+    make_pool(f, root, &k);
+    if (f->faulty.plan != NULL && k.filesystems != NULL &&
+        zrpc_yaml_is_mapping(&f->yaml, "filesystems", k.filesystems))
+        read_filesystems(f, k.filesystems);
 }
 
 static int finish(struct zrpc_sim_file *f, int rc, struct zrpc_error *err)
@@ -357,12 +327,21 @@ int zrpc_sim_file_load(const char *name, struct zrpc_sim_file *out, struct zrpc_
     if (strcmp(name, "demo") == 0)
         return zrpc_sim_file_parse(name, zrpc_view_of(zrpc_sim_demo_pool), out, err);
     *out = (struct zrpc_sim_file){0};
+    if (zrpc_zpool_is_file(name))
+        return zrpc_zpool_open(name, &out->pool, err);
     return finish(out, zrpc_yaml_load(&out->yaml, name, err), err);
+}
+
+struct zrpc_zfs zrpc_sim_file_zfs(struct zrpc_sim_file *f)
+{
+    f->faulty.inner = zrpc_zpool_zfs(f->pool);
+    return f->faulty.plan == NULL ? f->faulty.inner : zrpc_zfs_faulty(&f->faulty);
 }
 
 void zrpc_sim_file_dispose(struct zrpc_sim_file *f)
 {
-    zrpc_sim_pool_destroy(f->pool);
+    zrpc_zfs_faults_free(f->faulty.plan);
+    zrpc_zpool_close(f->pool);
     free(f->rules);
     zrpc_yaml_dispose(&f->yaml);
     *f = (struct zrpc_sim_file){0};

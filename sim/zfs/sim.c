@@ -10,7 +10,7 @@ int zrpc_sim_open(struct zrpc_sim *s, const struct zrpc_sim_options *options, st
     rc = zrpc_sim_file_load(options->pool == NULL ? "demo" : options->pool, &s->file, err);
     if (rc != 0)
         return rc;
-    config.zfs = zrpc_sim_pool_zfs(s->file.pool);
+    config.zfs = zrpc_sim_file_zfs(&s->file);
     config.root = options->root == NULL ? s->file.root : options->root;
     config.rules = options->n_rules == 0 ? s->file.rules : options->rules;
     config.n_rules = options->n_rules == 0 ? s->file.n_rules : options->n_rules;
@@ -35,7 +35,7 @@ struct zrpc_handler zrpc_sim_handler(struct zrpc_sim *s)
     return zrpc_endpoint_handler(&s->endpoint);
 }
 
-struct zrpc_sim_pool *zrpc_sim_pool(struct zrpc_sim *s)
+struct zrpc_zpool *zrpc_sim_pool(struct zrpc_sim *s)
 {
     return s->file.pool;
 }

@@ -7,7 +7,7 @@
 #include "sim/zfs/pool_yaml.h"
 
 struct zrpc_sim_options {
-    const char *pool; /* "demo", or a pool's file; NULL: "demo" */
+    const char *pool; /* "demo", or a pool's file, YAML or SQLite; NULL: "demo" */
     enum zrpc_endpoint_role role;
     /* What the pool's `serve` says holds where these are not given; where that says nothing either, the
      * filter admits everything, and a receiver fails to open. */
@@ -28,6 +28,6 @@ int zrpc_sim_open(struct zrpc_sim *s, const struct zrpc_sim_options *options, st
 void zrpc_sim_close(struct zrpc_sim *s);
 /* Valid until close. */
 struct zrpc_handler zrpc_sim_handler(struct zrpc_sim *s);
-struct zrpc_sim_pool *zrpc_sim_pool(struct zrpc_sim *s);
+struct zrpc_zpool *zrpc_sim_pool(struct zrpc_sim *s);
 
 #endif

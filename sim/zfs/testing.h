@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "sim/zfs/pool.h"
+#include "sim/zfs/zpool.h"
 #include "testing/suite.h"
 
 /* Reads the source to its end into *out, in pieces of at most `piece` bytes. Does not close it. */
@@ -51,27 +51,36 @@ static inline int transfer(struct zrpc_source *source, struct zrpc_sink *sink, s
 }
 
 struct fixture {
-    struct zrpc_sim_pool *pool;
+    struct zrpc_zpool *pool;
     struct zrpc_zfs zfs;
     struct zrpc_error err;
 };
+
+/* In memory. */
+static inline int create_pool(const char *name, uint64_t seed, struct zrpc_zpool **out,
+                              struct zrpc_error *err)
+{
+    const struct zrpc_zpool_options options = {.name = name, .seed = seed};
+
+    return zrpc_zpool_create(NULL, &options, out, err);
+}
 
 static inline void snapshot(struct fixture *f, const char *fs, const char *name, uint64_t written)
 {
     struct zrpc_zfs_version v = {0};
 
     snprintf(v.name, sizeof v.name, "%s", name);
-    CHECK_OK(zrpc_sim_pool_add_snapshot(f->pool, fs, &v, written, &f->err));
+    CHECK_OK(zrpc_zpool_add_snapshot(f->pool, fs, &v, written, &f->err));
 }
 
 /* tank/a with snapshots 1, 2, 3 and a bookmark of 1; tank/empty without. */
 static inline void setup(struct fixture *f)
 {
     *f = (struct fixture){0};
-    CHECK_OK(zrpc_sim_pool_create("tank", 7, &f->pool, &f->err));
-    f->zfs = zrpc_sim_pool_zfs(f->pool);
-    CHECK_OK(zrpc_sim_pool_add_filesystem(f->pool, "tank/a", false, &f->err));
-    CHECK_OK(zrpc_sim_pool_add_filesystem(f->pool, "tank/empty", false, &f->err));
+    CHECK_OK(create_pool("tank", 7, &f->pool, &f->err));
+    f->zfs = zrpc_zpool_zfs(f->pool);
+    CHECK_OK(zrpc_zpool_add_filesystem(f->pool, "tank/a", false, &f->err));
+    CHECK_OK(zrpc_zpool_add_filesystem(f->pool, "tank/empty", false, &f->err));
     snapshot(f, "tank/a", "1", 100);
     snapshot(f, "tank/a", "2", 0);
     snapshot(f, "tank/a", "3", 3001);
@@ -80,7 +89,7 @@ static inline void setup(struct fixture *f)
 
 static inline void teardown(struct fixture *f)
 {
-    zrpc_sim_pool_destroy(f->pool);
+    zrpc_zpool_close(f->pool);
 }
 
 static inline int open_send(struct fixture *f, const char *fs, const char *from, const char *to,
@@ -168,12 +177,20 @@ static inline const char *filesystems(struct fixture *f, const char *root)
     return text;
 }
 
+static inline int digest_of(struct fixture *f, const char *fs, const char *name, uint64_t digest[static 4])
+{
+    char full[2 * ZRPC_ZFS_NAME_MAX];
+
+    snprintf(full, sizeof full, "%s@%s", fs, name);
+    return zrpc_zpool_digest(f->pool, full, digest, &f->err);
+}
+
 static inline void check_same_content(struct fixture *f, const char *fs, const char *other, const char *name)
 {
     uint64_t a[4] = {0}, b[4] = {1};
 
-    CHECK_OK(zrpc_sim_pool_digest(f->pool, fs, name, a, &f->err));
-    CHECK_OK(zrpc_sim_pool_digest(f->pool, other, name, b, &f->err));
+    CHECK_OK(digest_of(f, fs, name, a));
+    CHECK_OK(digest_of(f, other, name, b));
     CHECK(memcmp(a, b, sizeof a) == 0);
 }
 

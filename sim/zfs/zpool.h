@@ -245,6 +245,10 @@ int zrpc_zpool_digest(struct zrpc_zpool *p, const char *snapshot, uint64_t diges
  * threads wait for the end). */
 int zrpc_zpool_build_begin(struct zrpc_zpool *p, struct zrpc_error *err);
 int zrpc_zpool_build_end(struct zrpc_zpool *p, struct zrpc_error *err);
+/* placeholder: zrepl:placeholder=on. */
+int zrpc_zpool_add_filesystem(struct zrpc_zpool *p, const char *fs, bool placeholder, struct zrpc_error *err);
+/* Snapshots 000001, 000002, ... of nothing new, all derived. */
+int zrpc_zpool_add_series(struct zrpc_zpool *p, const char *fs, uint64_t n, struct zrpc_error *err);
 /* A snapshot with `written` bytes more than the one before it. guid, createtxg and creation that are 0 are
  * derived and stored in *v. createtxg must be above that of all the filesystem's snapshots. */
 int zrpc_zpool_add_snapshot(struct zrpc_zpool *p, const char *fs, struct zrpc_zfs_version *v,

