@@ -192,6 +192,23 @@ const struct zrpc_offer *zrpc_run_offer(struct zrpc_run *run, enum zrpc_offer_id
     return NULL;
 }
 
+unsigned long zrpc_run_target_kib(const struct zrpc_run *run, const char *field)
+{
+    char path[64], line[256];
+    unsigned long kib = 0;
+    FILE *file = NULL;
+
+    snprintf(path, sizeof path, "/proc/%ld/status", run->target_pid);
+    if (run->target_pid != 0)
+        file = fopen(path, "r");
+    while (file != NULL && kib == 0 && fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, field, strlen(field)) == 0)
+            (void)sscanf(line + strlen(field), ": %lu kB", &kib);
+    if (file != NULL)
+        fclose(file);
+    return kib;
+}
+
 int zrpc_run_defer(struct zrpc_run *run, void (*release)(void *what), void *what)
 {
     struct zrpc_run_memory *block = malloc(sizeof *block);

@@ -74,6 +74,9 @@ static inline const struct zrpc_timing *zrpc_run_timing(const struct zrpc_run *r
     return &run->profile->timing;
 }
 
+/* KiB of a field in the target's /proc/PID/status, such as "VmRSS"; 0 where it is not to be had. */
+unsigned long zrpc_run_target_kib(const struct zrpc_run *run, const char *field);
+
 /* Calls release(what) when the run is over; at once if there is no memory to remember it, and then the run is
  * decided and this is ZRPC_ERR_NOMEM. */
 int zrpc_run_defer(struct zrpc_run *run, void (*release)(void *what), void *what);

@@ -266,6 +266,50 @@ static void unread_answers(struct zrpc_run *run)
     zrpc_expect_alive(zrpc_h2_open(run));
 }
 
+/* Many of the largest messages there and, but for windows, back. */
+static void unread_memory(struct zrpc_run *run)
+{
+    const unsigned long most = 384 << 10; /* KiB */
+    struct zrpc_h2 *h = zrpc_h2_open_with(run, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0);
+    unsigned long before = zrpc_run_target_kib(run, "VmRSS"), after;
+    struct zrpc_buf message = {0};
+    struct zrpc_h2_call *call;
+    bool taken = true;
+    char *text = zrpc_run_alloc(run, ZRPC_CONTROL_LARGEST);
+
+    if (before == 0)
+        zrpc_run_skip(run, "the target's memory is not known (only with --exec it is)");
+    if (before == 0 || text == NULL)
+        return;
+    memset(text, 'x', ZRPC_CONTROL_LARGEST - ZRPC_CONTROL_PREFIX_LEN);
+    memcpy(text, "\x0a\xf6\xff\xff\x01", 5); /* a PingReq that fills the message */
+    zrpc_control_put_message(&message, zrpc_view(text, ZRPC_CONTROL_LARGEST - 5));
+    zrpc_run_step(run, "pings of 4 MiB, up to 600 MiB, whose answers get no window");
+    for (unsigned i = 0; i < 150 && i < h->their_streams && taken; i++) {
+        call = zrpc_control_begin(h, &plain);
+        taken = zrpc_h2_send_data(h, call, zrpc_buf_view(&message), 0, true);
+    }
+    after = zrpc_run_target_kib(run, "VmRSS");
+    zrpc_buf_dispose(&message);
+    if (after > before + most)
+        zrpc_run_fail(run, "memory that stays within bounds", "%lu KiB resident became %lu", before, after);
+    h = zrpc_h2_open(run);
+    zrpc_expect_echo(h, zrpc_control_ping(h, text + 5), text + 5);
+}
+
+static void other_clients(struct zrpc_run *run)
+{
+    struct zrpc_h2 *greedy = zrpc_h2_open(run), *other = zrpc_h2_open(run);
+    Zrpc__Pb__ListFilesystemReq request = ZRPC__PB__LIST_FILESYSTEM_REQ__INIT;
+    unsigned n = 0;
+
+    zrpc_run_step(run, "one client with as many slow calls as it may have");
+    while (n < MOST_CALLS && n < greedy->their_streams && slow_call(greedy) != NULL && zrpc_run_going(run))
+        n++;
+    if (n > 0)
+        zrpc_expect_ok(other, zrpc_control_call(other, "ListFilesystems", &request.base));
+}
+
 #define CASE(name, function, text, outcome, strictness, ...)                                    \
     {                                                                                           \
         .id = "calls." name, .title = text, .requirements = {__VA_ARGS__}, .level = strictness, \
@@ -316,6 +360,11 @@ static const struct zrpc_case cases[] = {
          "ZR-SRV-003"),
     CASE("beside-stuck-data", beside_stuck_data, "Calls are answered promptly while sends are stuck",
          prompt_answers, ZRPC_MUST, "ZR-SRV-003", "ZR-SRV-001"),
+    CASE("unread-memory", unread_memory, "Answers without window, and more requests, take bounded memory",
+         "the target takes less than 384 MiB more", ZRPC_SHOULD, "ZR-H2-025"),
+    CASE("other-clients", other_clients,
+         "Many slow calls of one client keep no other one's from being handled",
+         "the other client's answer, promptly", ZRPC_SHOULD, "ZR-H2-026"),
     CASE("unread-answers", unread_answers, "A client that reads no answers delays no other one",
          "an answer on another connection", ZRPC_MUST, "ZR-SRV-002"),
 };

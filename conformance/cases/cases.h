@@ -18,6 +18,7 @@ extern const struct zrpc_area zrpc_area_receive;
 extern const struct zrpc_area zrpc_area_concurrency;
 extern const struct zrpc_area zrpc_area_h2;
 extern const struct zrpc_area zrpc_area_malformed;
+extern const struct zrpc_area zrpc_area_fields;
 extern const struct zrpc_area zrpc_area_grpc;
 extern const struct zrpc_area zrpc_area_calls;
 extern const struct zrpc_area zrpc_area_keepalive;

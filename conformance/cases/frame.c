@@ -246,23 +246,6 @@ static void huge_length_closed(struct zrpc_run *run)
     zrpc_expect_service(run);
 }
 
-/* KiB of a field in /proc/PID/status; 0 if it is not there. */
-static unsigned long memory_kib(long pid, const char *field)
-{
-    char path[64], line[256];
-    unsigned long kib = 0;
-    FILE *file;
-
-    snprintf(path, sizeof path, "/proc/%ld/status", pid);
-    file = fopen(path, "r");
-    while (file != NULL && kib == 0 && fgets(line, sizeof line, file) != NULL)
-        if (strncmp(line, field, strlen(field)) == 0)
-            (void)sscanf(line + strlen(field), ": %lu kB", &kib);
-    if (file != NULL)
-        fclose(file);
-    return kib;
-}
-
 static void huge_length_memory(struct zrpc_run *run)
 {
     const unsigned long most = 64 << 10; /* KiB resident, for all connections */
@@ -275,8 +258,8 @@ static void huge_length_memory(struct zrpc_run *run)
         zrpc_run_skip(run, "the target's process is not known (only with --exec it is)");
         return;
     }
-    resident = memory_kib(run->target_pid, "VmRSS");
-    mapped = memory_kib(run->target_pid, "VmSize");
+    resident = zrpc_run_target_kib(run, "VmRSS");
+    mapped = zrpc_run_target_kib(run, "VmSize");
     zrpc_run_step(run, "%d receives with a frame that claims 4294967295 bytes and sends 1000",
                   HUGE_CONNECTIONS);
     for (unsigned i = 0; i < HUGE_CONNECTIONS; i++) {
@@ -289,8 +272,8 @@ static void huge_length_memory(struct zrpc_run *run)
     }
     zrpc_expect_service(run);
     zrpc_run_sleep(run, 300 * ZRPC_MILLISECOND);
-    grown = memory_kib(run->target_pid, "VmRSS");
-    grown_virtual = memory_kib(run->target_pid, "VmSize");
+    grown = zrpc_run_target_kib(run, "VmRSS");
+    grown_virtual = zrpc_run_target_kib(run, "VmSize");
     if (resident == 0 || grown == 0)
         zrpc_run_skip(run, "/proc does not tell the target's memory");
     else if (grown > resident + most || grown_virtual > mapped + most_virtual)

@@ -12,5 +12,6 @@ extern const struct zrpc_mutant zrpc_mutants_write[];
 extern const struct zrpc_mutant zrpc_mutants_life[];
 extern const struct zrpc_mutant zrpc_mutants_process[];
 extern const struct zrpc_mutant zrpc_mutants_control[];
+extern const struct zrpc_mutant zrpc_mutants_fields[];
 
 #endif

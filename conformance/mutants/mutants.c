@@ -1,8 +1,8 @@
 #include "conformance/mutants/families.h"
 
-static const struct zrpc_mutant *const families[] = {zrpc_mutants_connect, zrpc_mutants_read,
-                                                     zrpc_mutants_write,   zrpc_mutants_life,
-                                                     zrpc_mutants_process, zrpc_mutants_control};
+static const struct zrpc_mutant *const families[] = {
+    zrpc_mutants_connect, zrpc_mutants_read,    zrpc_mutants_write, zrpc_mutants_life,
+    zrpc_mutants_process, zrpc_mutants_control, zrpc_mutants_fields};
 
 const struct zrpc_mutant *zrpc_mutant_get(size_t i)
 {

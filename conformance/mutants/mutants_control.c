@@ -349,6 +349,15 @@ static bool one_at_a_time(struct zrpc_relay *r, zrpc_control_frame f, struct zrp
     return (f.type == NGHTTP2_HEADERS || f.type == NGHTTP2_DATA) && f.stream > 1 && r->count > 1;
 }
 
+/* The first client that calls has the server for itself, for as long as it is connected. */
+static bool one_client(struct zrpc_relay *r, zrpc_control_frame f, struct zrpc_view payload)
+{
+    (void)payload;
+    if (f.type == NGHTTP2_HEADERS && !r->holds_turn)
+        zrpc_relay_take_turn(r);
+    return false;
+}
+
 /*
  * Replies
  */
@@ -501,6 +510,11 @@ const struct zrpc_mutant zrpc_mutants_control[] = {
      .what = "serves no second call while the first one is open",
      .caught_by = "calls.slow-delays-none",
      .control = HOOKS(.up = one_at_a_time)},
+    {.name = "control-one-client",
+     .what = "serves the calls of one client at a time",
+     .caught_by = "calls.other-clients",
+     .verdict = ZRPC_VERDICT_NON_STRICT,
+     .control = HOOKS(.up = one_client)},
     {.name = "control-too-many-pings",
      .what = "ends the connection at the third PING",
      .caught_by = "keepalive.pings",
