@@ -79,6 +79,19 @@ struct zrpc_view zrpc_utf8_prefix(struct zrpc_view v, size_t max)
     return prefix;
 }
 
+void zrpc_utf8_repair(uint8_t *text, size_t len)
+{
+    struct zrpc_view rest = zrpc_view(text, len);
+
+    while (rest.len > 0) {
+        size_t n = zrpc_utf8_sequence(rest);
+
+        if (n == 0)
+            text[len - rest.len] = '?';
+        zrpc_view_take(&rest, n == 0 ? 1 : n);
+    }
+}
+
 void zrpc_buf_dispose(struct zrpc_buf *b)
 {
     free(b->base);
@@ -122,6 +135,26 @@ int zrpc_buf_append(struct zrpc_buf *b, struct zrpc_view v, struct zrpc_error *e
     if (v.len > 0)
         memcpy(b->base + b->off + b->len, v.data, v.len);
     b->len += v.len;
+    return 0;
+}
+
+int zrpc_buf_set_text(struct zrpc_buf *b, struct zrpc_view text, struct zrpc_error *err)
+{
+    int rc;
+
+    while (text.len > 0 && (text.data[text.len - 1] == '\n' || text.data[text.len - 1] == '\r'))
+        text.len--;
+    zrpc_buf_clear(b);
+    rc = zrpc_buf_reserve(b, text.len + 1, err);
+    if (rc == 0)
+        rc = zrpc_buf_append(b, text, err);
+    if (rc < 0)
+        return rc;
+    zrpc_utf8_repair(b->base + b->off, b->len);
+    for (size_t i = 0; i < b->len; i++)
+        if (b->base[b->off + i] == '\0')
+            b->base[b->off + i] = '?';
+    b->base[b->off + b->len] = '\0';
     return 0;
 }
 

@@ -203,6 +203,25 @@ static void growing_fails_without_harm(void)
     CHECK_INT(zrpc_alloc_each(grow, NULL), 3);
 }
 
+static void texts_of_peers(void)
+{
+    struct zrpc_buf b = {0};
+    struct zrpc_error err;
+
+    CHECK_OK(zrpc_buf_append(&b, zrpc_view_of("what was there"), NULL));
+    zrpc_buf_consume(&b, 4);
+    CHECK_OK(zrpc_buf_set_text(&b, zrpc_view("no\0 \xff\xc3\xbc\xe2\x9c\n\r\n", 12), NULL));
+    CHECK_BYTES(zrpc_buf_view(&b), zrpc_view_of("no? ?\xc3\xbc??"));
+    CHECK_INT(zrpc_buf_view(&b).data[b.len], 0);
+    CHECK_OK(zrpc_buf_set_text(&b, zrpc_view(NULL, 0), NULL));
+    CHECK_STR((const char *)zrpc_buf_view(&b).data, "");
+    zrpc_buf_dispose(&b);
+    zrpc_alloc_fail_at(1);
+    CHECK_CODE(zrpc_buf_set_text(&b, zrpc_view_of("x"), &err), ZRPC_ERR_NOMEM);
+    zrpc_alloc_fail_at(0);
+    zrpc_buf_dispose(&b);
+}
+
 static const struct zrpc_test tests[] = {
     {"views", views},
     {"numbers are big-endian", numbers_are_big_endian},
@@ -213,6 +232,7 @@ static const struct zrpc_test tests[] = {
     {"an emptied buffer keeps its allocation", emptied_buffer_keeps_its_allocation},
     {"impossible sizes are refused", impossible_sizes_are_refused},
     {"growing fails without harm", growing_fails_without_harm},
+    {"texts of peers", texts_of_peers},
     {NULL, NULL},
 };
 

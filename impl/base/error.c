@@ -82,19 +82,10 @@ static void text_add(struct text *t, const char *fmt, ...)
 /* What is not UTF-8 (a peer's text, a file name) becomes '?', a sequence that was cut goes. */
 static void text_finish(struct text *t, struct zrpc_error *err)
 {
-    struct zrpc_view rest;
-
     t->len = zrpc_utf8_prefix(zrpc_view(t->bytes, t->len), t->len).len;
     while (t->len > 0 && (t->bytes[t->len - 1] == '\n' || t->bytes[t->len - 1] == '\r'))
         t->len--;
-    rest = zrpc_view(t->bytes, t->len);
-    while (rest.len > 0) {
-        size_t n = zrpc_utf8_sequence(rest);
-
-        if (n == 0)
-            t->bytes[t->len - rest.len] = '?';
-        zrpc_view_take(&rest, n == 0 ? 1 : n);
-    }
+    zrpc_utf8_repair((uint8_t *)t->bytes, t->len);
     memcpy(err->text, t->bytes, t->len);
     err->text[t->len] = '\0';
 }

@@ -28,9 +28,27 @@ static int request_init(struct request *r, struct zrpc_wire *wire,
     return rc;
 }
 
+/* Beyond what fits an error, and without memory for it that has to do. */
+static void keep_long_text(const struct request *r, int rc)
+{
+    struct zrpc_view text = {0};
+
+    if (r->pump.options->long_text == NULL)
+        return;
+    if (rc == ZRPC_ERR_HANDLER && r->machine.phase == ZRPC_PHASE_HEADER) {
+        text = zrpc_exchange_message(&r->machine.x);
+        zrpc_view_take(&text, strlen(ZRPC_HANDLER_ERROR_PREFIX));
+    } else if (rc == ZRPC_ERR_PEER_SOURCE) {
+        text = zrpc_buf_view(&r->machine.x.reader.stream.trailer);
+    }
+    if (text.len >= ZRPC_ERROR_TEXT_MAX && (rc == ZRPC_ERR_HANDLER || zrpc_utf8_valid(text)))
+        zrpc_buf_set_text(r->pump.options->long_text, text, NULL);
+}
+
 /* A caller that cancels does not wait for the peer. */
 static void request_end(struct request *r, int rc)
 {
+    keep_long_text(r, rc);
     if (rc == ZRPC_ERR_CANCELLED)
         r->pump.farewell = CANCELLED_FAREWELL;
     zrpc_pump_end(&r->pump, rc);

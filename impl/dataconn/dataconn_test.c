@@ -76,7 +76,9 @@ struct service {
     struct end end;
     zrpc_time delay;     /* the handler takes that long */
     const char *refusal; /* NULL: it does not refuse */
-    int pipe_fd;         /* >= 0: the stream's other end, instead of `end` */
+    bool waits;          /* until it is cancelled, or told to go on */
+    atomic_bool waiting, go_on;
+    int pipe_fd; /* >= 0: the stream's other end, instead of `end` */
     struct zrpc_dataconn_options options;
     struct zrpc_call call;
     struct zrpc_wire *wire;
@@ -85,8 +87,23 @@ struct service {
     struct zrpc_error err;
 };
 
+/* A handler that works until it is cancelled. */
+static int wait_for_cancellation(struct service *s, struct zrpc_error *err)
+{
+    zrpc_time until = zrpc_now() + 30 * ZRPC_SECOND;
+
+    atomic_store(&s->waiting, true);
+    while (!atomic_load(&s->call.cancelled) && !atomic_load(&s->go_on) && zrpc_now() < until)
+        usleep(1000);
+    if (!atomic_load(&s->call.cancelled))
+        return 0;
+    return zrpc_fail(err, ZRPC_ERR_CANCELLED, "cancelled");
+}
+
 static int prepare(struct service *s, struct zrpc_error *err)
 {
+    if (s->waits)
+        return wait_for_cancellation(s, err);
     if (s->delay > 0)
         usleep((useconds_t)(s->delay / 1000));
     return s->refusal == NULL ? 0 : zrpc_fail(err, ZRPC_ERR_USAGE, "%s", s->refusal);
@@ -613,6 +630,141 @@ static void an_answer_survives_what_follows_the_request(void)
     zrpc_wire_close(wires[0]);
 }
 
+enum { LONG_TEXT = 20001 };
+
+static char *long_text(void)
+{
+    char *text = malloc(LONG_TEXT + 1);
+
+    for (int i = 0; i < LONG_TEXT; i++)
+        text[i] = i % 80 == 79 ? '\n' : (char)('a' + i % 26);
+    memcpy(text + ZRPC_ERROR_TEXT_MAX - 2, "\xe2\x9c\x97", 3); /* across the end of an error's text */
+    text[LONG_TEXT] = '\0';
+    return text;
+}
+
+/* Asks for a stream; what the server's machine has in its output is the answer. */
+static int ask_for(struct zrpc_dataconn_server *server, struct zrpc_buf *whole, struct zrpc_error *err)
+{
+    const struct zrpc_dataconn_options options = {.heartbeat = fast, .long_text = whole};
+    struct zrpc_view out = zrpc_buf_view(&server->x.hc.conn.writer.output);
+    struct end sink = {.fail_at = UINT64_MAX};
+    struct zrpc_wire *wires[2];
+    int rc;
+
+    CHECK_OK(zrpc_local_pair(wires, NULL));
+    CHECK_INT(zrpc_wire_writev(wires[1], &(struct iovec){(void *)(uintptr_t)out.data, out.len}, 1, NULL),
+              out.len);
+    CHECK_OK(zrpc_wire_close_write(wires[1], NULL));
+    rc = call_send(wires[0], &options, open_sink, &sink, err);
+    zrpc_wire_close(wires[1]);
+    zrpc_dataconn_server_dispose(server);
+    return rc;
+}
+
+static void long_texts_are_kept_whole(void)
+{
+    Zrpc__Pb__SendRes res = ZRPC__PB__SEND_RES__INIT;
+    struct zrpc_dataconn_server server;
+    struct zrpc_buf whole = {0};
+    struct zrpc_error err;
+    char *text = long_text();
+
+    zrpc_dataconn_server_init(&server, &fast, zrpc_now());
+    CHECK_OK(zrpc_dataconn_server_refuse(&server, zrpc_now(), text, NULL));
+    CHECK_CODE(ask_for(&server, &whole, &err), ZRPC_ERR_HANDLER);
+    CHECK_INT(strlen(err.text), ZRPC_ERROR_TEXT_MAX - 2);
+    CHECK(whole.len == LONG_TEXT && strcmp((const char *)zrpc_buf_view(&whole).data, text) == 0);
+
+    zrpc_buf_clear(&whole);
+    zrpc_dataconn_server_init(&server, &fast, zrpc_now());
+    CHECK_OK(zrpc_dataconn_server_respond(&server, zrpc_now(), &res.base, true, NULL));
+    CHECK_OK(zrpc_exchange_stream_fail(&server.x, zrpc_now(), text, NULL));
+    CHECK_CODE(ask_for(&server, &whole, &err), ZRPC_ERR_PEER_SOURCE);
+    CHECK(whole.len == LONG_TEXT && strcmp((const char *)zrpc_buf_view(&whole).data, text) == 0);
+
+    zrpc_buf_clear(&whole);
+    zrpc_dataconn_server_init(&server, &fast, zrpc_now());
+    CHECK_OK(zrpc_dataconn_server_refuse(&server, zrpc_now(), "short", NULL));
+    CHECK_CODE(ask_for(&server, &whole, &err), ZRPC_ERR_HANDLER);
+    CHECK_STR(err.text, "short");
+    CHECK_INT(whole.len, 0);
+    zrpc_buf_dispose(&whole);
+    free(text);
+}
+
+enum leaving { CLOSES, HALF_CLOSES_THEN_CLOSES, HALF_CLOSES_AND_STAYS };
+
+/* A client of few words: its request, for a receive with some of the stream, then it leaves in its way while
+ * the handler is at work. No heartbeat of the server's is due. */
+static void leave(enum zrpc_dataconn_method method, void (*make_pair)(struct zrpc_wire *[2]),
+                  enum leaving how)
+{
+    static const struct zrpc_heartbeat_config slow = {3600 * ZRPC_SECOND, 3600 * ZRPC_SECOND, 0};
+    Zrpc__Pb__SendReq send = ZRPC__PB__SEND_REQ__INIT;
+    Zrpc__Pb__ReceiveReq receive = ZRPC__PB__RECEIVE_REQ__INIT;
+    bool is_send = method == ZRPC_DATACONN_SEND;
+    struct zrpc_dataconn_client client;
+    struct zrpc_wire *wires[2];
+    struct zrpc_view out;
+    struct service s;
+
+    service_init(&s, 0);
+    s.waits = true;
+    s.options.heartbeat = slow;
+    make_pair(wires);
+    CHECK_OK(zrpc_dataconn_client_init(&client, NULL, 0, method, is_send ? &send.base : &receive.base, true,
+                                       NULL));
+    if (!is_send)
+        CHECK_OK(
+            zrpc_stream_put_message(&client.x.hc, 0, ZRPC_DATACONN_ZFS_STREAM, zrpc_view_of("data"), NULL));
+    out = zrpc_buf_view(&client.x.hc.conn.writer.output);
+    CHECK_INT(zrpc_wire_writev(wires[0], &(struct iovec){(void *)(uintptr_t)out.data, out.len}, 1, NULL),
+              out.len);
+    service_start(&s, wires[1]);
+    while (!atomic_load(&s.waiting))
+        usleep(1000);
+    if (how != CLOSES)
+        CHECK_OK(zrpc_wire_close_write(wires[0], NULL));
+    if (how == HALF_CLOSES_THEN_CLOSES)
+        usleep(50000);
+    if (how != HALF_CLOSES_AND_STAYS)
+        zrpc_wire_close(wires[0]);
+    usleep(how == HALF_CLOSES_AND_STAYS ? 600000 : 0);
+    atomic_store(&s.go_on, how == HALF_CLOSES_AND_STAYS);
+    if (how == HALF_CLOSES_AND_STAYS) {
+        CHECK(!atomic_load(&s.call.cancelled));
+        zrpc_wire_close(wires[0]);
+    }
+    service_join(&s);
+    if (how != HALF_CLOSES_AND_STAYS) {
+        CHECK(atomic_load(&s.call.cancelled));
+        CHECK_CODE(s.rc, ZRPC_ERR_RESET);
+    }
+    zrpc_dataconn_client_dispose(&client);
+}
+
+static void local_pair(struct zrpc_wire *out[2])
+{
+    CHECK_OK(zrpc_local_pair(out, NULL));
+}
+
+static void a_client_that_leaves_cancels_its_handler(void)
+{
+    for (enum leaving how = CLOSES; how <= HALF_CLOSES_THEN_CLOSES; how++) {
+        leave(ZRPC_DATACONN_RECV, local_pair, how);
+        leave(ZRPC_DATACONN_SEND, local_pair, how);
+        leave(ZRPC_DATACONN_RECV, tcp_pair, how);
+        leave(ZRPC_DATACONN_SEND, tcp_pair, how);
+    }
+}
+
+static void a_client_that_half_closes_is_still_there(void)
+{
+    leave(ZRPC_DATACONN_RECV, tcp_pair, HALF_CLOSES_AND_STAYS);
+    leave(ZRPC_DATACONN_SEND, local_pair, HALF_CLOSES_AND_STAYS);
+}
+
 static void a_request_can_be_cancelled(void)
 {
     struct zrpc_cancel cancel;
@@ -634,6 +786,9 @@ static void a_request_can_be_cancelled(void)
 
 static const struct zrpc_test tests[] = {
     {"pings are echoed", pings_are_echoed},
+    {"long texts are kept whole", long_texts_are_kept_whole},
+    {"a client that leaves cancels its handler", a_client_that_leaves_cancels_its_handler},
+    {"a client that half-closes is still there", a_client_that_half_closes_is_still_there},
     {"streams of any size are sent", streams_of_any_size_are_sent},
     {"streams of any size are received", streams_of_any_size_are_received},
     {"streams go from pipe to pipe", streams_go_from_pipe_to_pipe},

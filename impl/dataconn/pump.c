@@ -9,6 +9,7 @@
 enum { LOOK_EVERY = 16 };
 
 #define FAREWELL_TIMEOUT (1 * ZRPC_SECOND)
+#define PROBE_EVERY      (250 * ZRPC_MILLISECOND)
 
 void zrpc_pump_init(struct zrpc_pump *p, struct zrpc_wire *wire, struct zrpc_exchange *x,
                     zrpc_pump_input *input, const struct zrpc_dataconn_options *options)
@@ -22,6 +23,7 @@ void zrpc_pump_init(struct zrpc_pump *p, struct zrpc_wire *wire, struct zrpc_exc
         .cancel = options->cancel,
         .deadline = options->deadline == 0 ? ZRPC_NEVER : options->deadline,
         .farewell = FAREWELL_TIMEOUT,
+        .probe_at = ZRPC_NEVER,
         .ready = {true, true, true, true},
         .source_fd = -1,
         .sink_fd = -1,
@@ -101,14 +103,46 @@ static bool runnable(const struct zrpc_pump *p)
     return false;
 }
 
+/* The end of its direction may be a half-close by a peer that awaits the answer. One that has vanished
+ * answers what it is sent by a reset. */
+static int watch_peer(struct zrpc_pump *p, short revents, struct zrpc_error *err)
+{
+    zrpc_time now = zrpc_now();
+
+    if ((revents & (POLLERR | POLLHUP | POLLNVAL)) != 0)
+        return zrpc_fail(err, ZRPC_ERR_RESET, "the peer is gone while its request was being handled");
+    if ((revents & POLLRDHUP) != 0 && p->probe_at == ZRPC_NEVER)
+        p->probe_at = now;
+    if (!p->watching || now < p->probe_at)
+        return 0;
+    p->probe_at = now + PROBE_EVERY;
+    return zrpc_heartbeatconn_beat(&p->x->hc, now, err);
+}
+
+static struct pollfd peer_poll(struct zrpc_pump *p)
+{
+    return (struct pollfd){
+        .fd = p->watching ? zrpc_wire_wait(p->wire, ZRPC_WRITE).fd : -1,
+        .events = p->probe_at == ZRPC_NEVER ? POLLRDHUP : 0,
+    };
+}
+
+static zrpc_time wakeup(const struct zrpc_pump *p)
+{
+    zrpc_time when = zrpc_earlier(zrpc_heartbeatconn_wakeup(&p->x->hc), p->deadline);
+
+    return p->watching ? zrpc_earlier(when, p->probe_at) : when;
+}
+
 static int wait_for_gates(struct zrpc_pump *p, struct zrpc_error *err)
 {
-    struct pollfd fds[ZRPC_GATES + 2] = {
-        [ZRPC_GATES] = {.fd = p->wake_fd, .events = POLLIN},
-        [ZRPC_GATES + 1] = zrpc_cancel_wait(p->cancel),
+    enum { WAKE = ZRPC_GATES, CANCEL, PEER, FDS };
+    struct pollfd fds[FDS] = {
+        [WAKE] = {.fd = p->wake_fd, .events = POLLIN},
+        [CANCEL] = zrpc_cancel_wait(p->cancel),
+        [PEER] = peer_poll(p),
     };
     zrpc_time now = zrpc_now();
-    int timeout;
 
     zrpc_heartbeatconn_want_read(&p->x->hc, now, wanted(p, ZRPC_GATE_READ));
     for (enum zrpc_gate gate = 0; gate < ZRPC_GATES; gate++) {
@@ -118,19 +152,16 @@ static int wait_for_gates(struct zrpc_pump *p, struct zrpc_error *err)
         fds[gate] = gate_poll(p, gate);
         p->ready[gate] = fds[gate].fd < 0;
     }
-    timeout = runnable(p)
-                  ? 0
-                  : zrpc_poll_timeout(now, zrpc_earlier(zrpc_heartbeatconn_wakeup(&p->x->hc), p->deadline));
-    if (poll(fds, ZRPC_GATES + 2, timeout) < 0 && errno != EINTR)
+    if (poll(fds, FDS, runnable(p) ? 0 : zrpc_poll_timeout(now, wakeup(p))) < 0 && errno != EINTR)
         return zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "poll");
     for (enum zrpc_gate gate = 0; gate < ZRPC_GATES; gate++)
         if (fds[gate].fd >= 0 && fds[gate].revents != 0)
             p->ready[gate] = true;
-    if (fds[ZRPC_GATES + 1].revents != 0)
+    if (fds[CANCEL].revents != 0)
         return zrpc_fail(err, ZRPC_ERR_CANCELLED, "cancelled");
     if (zrpc_now() >= p->deadline)
         return zrpc_fail(err, ZRPC_ERR_TIMEOUT, "the request took longer than it may");
-    return fds[ZRPC_GATES].revents != 0 ? ZRPC_PUMP_WOKEN : 0;
+    return fds[WAKE].revents != 0 ? ZRPC_PUMP_WOKEN : watch_peer(p, fds[PEER].revents, err);
 }
 
 /* The last steps of the orderly end. */
@@ -191,6 +222,7 @@ void zrpc_pump_end(struct zrpc_pump *p, int rc)
     if (rc < 0 && rc != ZRPC_ERR_HANDLER)
         p->x->hc.conn.shutdown_timeout = zrpc_earlier(p->x->hc.conn.shutdown_timeout, p->farewell);
     p->wake_fd = -1;
+    p->watching = false;
     p->cancel = NULL;
     p->deadline = ZRPC_NEVER;
     p->content = (struct zrpc_view){0};

@@ -38,6 +38,11 @@ struct zrpc_pump {
     const struct zrpc_cancel *cancel;
     zrpc_time deadline; /* of the whole request; ZRPC_NEVER: none */
 
+    /* Somebody works for the peer while nothing is read from it: notice if it goes away (ZR-REQ-036). */
+    bool watching;
+    zrpc_time
+        probe_at; /* the peer has closed its direction: a heartbeat then tells whether it is still there */
+
     bool ready[ZRPC_GATES];
     int source_fd, sink_fd; /* to splice; -1: none */
     bool splice_out, splice_in;

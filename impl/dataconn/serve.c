@@ -135,6 +135,7 @@ static int start_handler(struct serving *s, struct zrpc_error *err)
     if (s->response == NULL)
         return zrpc_fail(err, ZRPC_ERR_NOMEM, "no memory for a response");
     protobuf_c_message_init(endpoint->response, s->response);
+    s->pump.watching = true;
     return start(s, s->service->pools.handlers, handle, err);
 }
 
@@ -157,7 +158,7 @@ static void collect_job(struct serving *s)
     eventfd_t ignored;
 
     eventfd_read(s->done_fd, &ignored);
-    s->running = false;
+    s->running = s->pump.watching = false;
 }
 
 static int on_woken(struct serving *s, struct zrpc_error *err)

@@ -232,6 +232,7 @@ int zrpc_channel_call(struct zrpc_channel *ch, const struct zrpc_grpc_method *me
     struct zrpc_channel_call call = {
         .grpc = {.path = method->path, .deadline = o->deadline == 0 ? ZRPC_NEVER : o->deadline},
         .wait_for_ready = o->wait_for_ready,
+        .not_before = ZRPC_NEVER,
     };
     enum zrpc_grpc_status *result = &call.grpc.result.status;
     struct zrpc_buf request = {0};
@@ -247,6 +248,12 @@ int zrpc_channel_call(struct zrpc_channel *ch, const struct zrpc_grpc_method *me
         if (rc < 0)
             *result = rc == ZRPC_ERR_NOMEM ? ZRPC_GRPC_RESOURCE_EXHAUSTED : ZRPC_GRPC_INTERNAL;
     }
+    if (o->long_text != NULL && call.grpc.result.long_text.len > 0) {
+        zrpc_buf_dispose(o->long_text);
+        *o->long_text = call.grpc.result.long_text;
+        call.grpc.result.long_text = (struct zrpc_buf){0};
+    }
+    zrpc_buf_dispose(&call.grpc.result.long_text);
     zrpc_buf_dispose(&call.grpc.response);
     zrpc_buf_dispose(&request);
     if (status != NULL)
@@ -324,6 +331,8 @@ static void release(struct zrpc_channel *ch)
         close(ch->wake_fd);
     pthread_cond_destroy(&ch->state_changed);
     pthread_mutex_destroy(&ch->lock);
+    zrpc_log_queue_free(ch->log);
+    free(ch->wait.fds);
     free(ch->read_buf);
     free(ch->name);
     free(ch->authority);
@@ -340,6 +349,12 @@ static void set_options(struct zrpc_channel *ch, const struct zrpc_channel_optio
     o->authority = ch->authority;
     if (o->request_max == 0)
         o->request_max = ZRPC_GRPC_RESPONSE_MAX_DEFAULT;
+    if (o->resend.base == 0)
+        o->resend.base = ZRPC_CHANNEL_RESEND_BASE_DEFAULT;
+    if (o->resend.max == 0)
+        o->resend.max = ZRPC_CHANNEL_RESEND_MAX_DEFAULT;
+    if (ch->log != NULL)
+        o->log = zrpc_log_queue_log(ch->log);
     ch->keepalive_interval = interval > 0 ? interval : ZRPC_KEEPALIVE_INTERVAL_DEFAULT;
     zrpc_connectivity_init(&ch->connectivity, &o->backoff, o->connect_timeout,
                            o->seed != 0 ? o->seed : (uint64_t)zrpc_now());
@@ -362,16 +377,20 @@ int zrpc_channel_new(const struct zrpc_connector *connector, const struct zrpc_c
     ch->sleeps_until = ZRPC_NEVER;
     ch->shutdown_at = ZRPC_NEVER;
     ch->read_buf = malloc(CHANNEL_READ_SIZE);
+    ch->wait =
+        (struct wait_set){.fds = calloc(CHANNEL_WAIT_ROOM, sizeof *ch->wait.fds), .room = CHANNEL_WAIT_ROOM};
     ch->name = strdup(options->name == NULL ? "server" : options->name);
     ch->authority = strdup(options->authority == NULL ? "localhost" : options->authority);
     if (ch->wake_fd < 0) {
         rc = zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "eventfd");
         goto failed;
     }
-    if (ch->read_buf == NULL || ch->name == NULL || ch->authority == NULL) {
+    if (ch->read_buf == NULL || ch->wait.fds == NULL || ch->name == NULL || ch->authority == NULL) {
         rc = zrpc_fail(err, ZRPC_ERR_NOMEM, "no memory for a channel");
         goto failed;
     }
+    if (options->log != NULL && (rc = zrpc_log_queue_new(options->log, &ch->log, err)) < 0)
+        goto failed;
     set_options(ch, options);
     rc = pthread_create(&ch->thread, NULL, zrpc_channel_thread, ch);
     if (rc != 0) {

@@ -59,6 +59,23 @@ void zrpc_channel_take_arrived(struct zrpc_channel *ch)
     }
 }
 
+/* A connection that ends is followed by another, and those keep their distance. A server that refuses a call
+ * on one that goes on may only have lowered its limits meanwhile; so it is asked again at once, but only
+ * once.
+ */
+static void set_pause(const struct zrpc_channel *ch, const struct channel_conn *conn,
+                      struct zrpc_channel_call *call)
+{
+    zrpc_time now = zrpc_now();
+
+    if (zrpc_grpc_client_draining(conn->session) || conn->dead_at != ZRPC_NEVER)
+        return;
+    if (call->resent == 1)
+        zrpc_backoff_init(&call->refused, &ch->options.resend, (uint64_t)now);
+    else
+        call->not_before = now + zrpc_backoff_next(&call->refused);
+}
+
 void zrpc_channel_harvest(struct zrpc_channel *ch, struct channel_conn *conn)
 {
     struct zrpc_grpc_call *done;
@@ -69,6 +86,7 @@ void zrpc_channel_harvest(struct zrpc_channel *ch, struct channel_conn *conn)
         call->conn = NULL;
         if (done->result.unprocessed && call->resent < ZRPC_CHANNEL_RESENDS_MAX) {
             call->resent++;
+            set_pause(ch, conn, call);
             zrpc_call_queue_append(&ch->pending, call);
         } else {
             finish(ch, call);
@@ -91,6 +109,9 @@ static bool dispatch_one(struct zrpc_channel *ch, zrpc_time now, struct zrpc_cha
                                   "deadline exceeded before sending");
         return true;
     }
+    if (call->not_before != ZRPC_NEVER && now < call->not_before)
+        return false;
+    call->not_before = ZRPC_NEVER;
     if (ch->current != NULL && ch->connectivity.state == ZRPC_CHANNEL_READY) {
         rc = zrpc_grpc_client_begin(ch->current->session, now, &call->grpc, &err);
         if (rc == 0)
@@ -152,7 +173,7 @@ void zrpc_channel_fail_conn(struct zrpc_channel *ch, struct channel_conn *conn, 
     zrpc_log(ch->options.log, ZRPC_LOG_INFO, "control connection ended", "server", ch->name, "reason",
              why->text, NULL);
     retire(ch, conn, why);
-    zrpc_grpc_client_fail(conn->session, why);
+    zrpc_grpc_client_fail(conn->session, zrpc_now(), why);
     zrpc_channel_harvest(ch, conn);
     close_conn(ch, conn);
 }
@@ -195,19 +216,29 @@ void zrpc_channel_flush(struct zrpc_channel *ch, struct channel_conn *conn)
     }
 }
 
+/* Also on a connection that is no longer the current one: a server may say why it ends the connection when
+ * writing to it has already failed. */
+static void heed_too_many_pings(struct zrpc_channel *ch, struct channel_conn *conn)
+{
+    zrpc_time doubled = zrpc_keepalive_doubled(conn->keepalive_interval);
+    char interval[ZRPC_DURATION_TEXT_MAX];
+
+    if (conn->calmed || !zrpc_grpc_client_too_many_pings(conn->session))
+        return;
+    conn->calmed = true;
+    if (doubled > ch->keepalive_interval)
+        ch->keepalive_interval = doubled;
+    zrpc_log(ch->options.log, ZRPC_LOG_INFO, "too many pings for the server", "server", ch->name, "keepalive",
+             zrpc_duration_format(ch->keepalive_interval, interval), NULL);
+}
+
 static void note_goaway(struct zrpc_channel *ch, struct channel_conn *conn)
 {
     struct zrpc_error why;
 
+    heed_too_many_pings(ch, conn);
     if (ch->current != conn || !zrpc_grpc_client_draining(conn->session))
         return;
-    if (zrpc_grpc_client_too_many_pings(conn->session)) {
-        char interval[ZRPC_DURATION_TEXT_MAX];
-
-        ch->keepalive_interval = zrpc_keepalive_doubled(ch->keepalive_interval);
-        zrpc_log(ch->options.log, ZRPC_LOG_INFO, "too many pings for the server", "server", ch->name,
-                 "keepalive", zrpc_duration_format(ch->keepalive_interval, interval), NULL);
-    }
     zrpc_fail(&why, ZRPC_ERR_UNAVAILABLE, "the server takes no more calls");
     retire(ch, conn, &why);
 }
@@ -216,6 +247,7 @@ void zrpc_channel_step_conn(struct zrpc_channel *ch, struct channel_conn *conn, 
 {
     struct zrpc_error why;
 
+    heed_too_many_pings(ch, conn);
     if (now >= conn->dead_at) {
         why = conn->error;
         zrpc_channel_fail_conn(ch, conn, &why);

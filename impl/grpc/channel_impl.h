@@ -10,8 +10,10 @@
 
 #include "zrpc/channel.h"
 #include "zrpc/grpc_client.h"
+#include "zrpc/log_queue.h"
 
 #define CHANNEL_READ_SIZE 65536
+#define CHANNEL_WAIT_ROOM 9 /* descriptors, to begin with */
 
 /* On its caller's stack. */
 struct zrpc_channel_call {
@@ -21,6 +23,8 @@ struct zrpc_channel_call {
     bool wait_for_ready;
     bool over; /* it has its result; its caller may not know yet */
     unsigned resent;
+    zrpc_time not_before;        /* to be sent again then; ZRPC_NEVER: now */
+    struct zrpc_backoff refused; /* once it was */
     sem_t done;
     int done_fd; /* -1: `done` tells its caller; otherwise this does, a caller that may cancel */
 };
@@ -33,9 +37,20 @@ struct channel_conn {
     struct channel_conn *next;
     struct zrpc_wire *wire;
     struct zrpc_grpc_client *session;
+    zrpc_time keepalive_interval;
+    bool calmed;             /* too_many_pings has been heeded */
     bool blocked;            /* the wire takes no more bytes now */
+    size_t read_index;       /* in the thread's wait set */
     zrpc_time dead_at;       /* writing failed: what the server still had to say is read until then */
     struct zrpc_error error; /* of the writing */
+};
+
+/* What the thread polls: its wake-up and every connection. It grows with them. */
+struct wait_set {
+    struct pollfd *fds;
+    size_t n, room;
+    bool conns; /* they are in it */
+    bool hurry; /* one need not be waited for */
 };
 
 /* One attempt to connect, in a thread of its own. */
@@ -82,6 +97,8 @@ struct zrpc_channel {
     zrpc_time shutdown_at;  /* ZRPC_NEVER: not shut down */
     bool freed;             /* the thread may end */
     uint8_t *read_buf;      /* the driver's */
+    struct wait_set wait;   /* the thread's */
+    struct zrpc_log_queue *log;
 };
 
 /* channel.c */

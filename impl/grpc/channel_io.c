@@ -39,6 +39,25 @@ static void begin_attempt(struct zrpc_channel *ch)
     zrpc_connectivity_failed(&ch->connectivity, &why);
 }
 
+/* Two descriptors for each connection, and one. */
+static int make_room(struct zrpc_channel *ch, struct zrpc_error *err)
+{
+    struct wait_set *w = &ch->wait;
+    size_t need = 3;
+    struct pollfd *fds;
+
+    for (const struct channel_conn *conn = ch->conns; conn != NULL; conn = conn->next)
+        need += 2;
+    if (need <= w->room)
+        return 0;
+    fds = reallocarray(w->fds, 2 * need, sizeof *fds);
+    if (fds == NULL)
+        return zrpc_fail(err, ZRPC_ERR_NOMEM, "no memory for a connection");
+    w->fds = fds;
+    w->room = 2 * need;
+    return 0;
+}
+
 static int add_conn(struct zrpc_channel *ch, struct zrpc_wire *wire, zrpc_time now, struct zrpc_error *err)
 {
     struct zrpc_grpc_client_options options = {
@@ -47,14 +66,16 @@ static int add_conn(struct zrpc_channel *ch, struct zrpc_wire *wire, zrpc_time n
         .keepalive = {.interval = ch->keepalive_interval, .timeout = ch->options.keepalive.timeout},
     };
     struct channel_conn *conn = calloc(1, sizeof *conn);
-    int rc = conn == NULL ? zrpc_fail(err, ZRPC_ERR_NOMEM, "no memory for a connection")
-                          : zrpc_grpc_client_new(&options, now, &conn->session, err);
+    int rc = conn == NULL ? zrpc_fail(err, ZRPC_ERR_NOMEM, "no memory for a connection") : make_room(ch, err);
 
+    if (rc == 0)
+        rc = zrpc_grpc_client_new(&options, now, &conn->session, err);
     if (rc < 0) {
         free(conn);
         return rc;
     }
     conn->wire = wire;
+    conn->keepalive_interval = ch->keepalive_interval;
     conn->dead_at = ZRPC_NEVER;
     conn->next = ch->conns;
     ch->conns = conn;
@@ -185,37 +206,26 @@ zrpc_time zrpc_channel_wakeup(struct zrpc_channel *ch)
     for (const struct channel_conn *conn = ch->conns; conn != NULL; conn = conn->next)
         when = zrpc_earlier(when, zrpc_earlier(conn->dead_at, zrpc_grpc_client_wakeup(conn->session)));
     for (const struct zrpc_channel_call *call = ch->pending.first; call != NULL; call = call->next)
-        when = zrpc_earlier(when, call->grpc.deadline);
+        when = zrpc_earlier(when, zrpc_earlier(call->grpc.deadline, call->not_before));
     return when;
 }
-
-/* One connection as a rule; while old ones drain, a few more. Those beyond wait for their turn. */
-#define CONNS_POLLED 8
-
-struct wait_set {
-    struct pollfd fds[1 + 2 * CONNS_POLLED];
-    struct channel_conn *conns[CONNS_POLLED];
-    size_t read_index[CONNS_POLLED];
-    size_t n_fds, n_conns;
-    bool hurry;
-};
 
 static void add_to_wait(struct wait_set *w, const struct pollfd fd)
 {
     w->hurry = w->hurry || fd.fd < 0;
-    w->fds[w->n_fds++] = fd;
+    w->fds[w->n++] = fd;
 }
 
-static void prepare_wait(struct zrpc_channel *ch, struct wait_set *w)
+static void prepare_wait(struct zrpc_channel *ch)
 {
-    *w = (struct wait_set){0};
+    struct wait_set *w = &ch->wait;
+
+    w->n = 0;
+    w->hurry = false;
+    w->conns = ch->driver == CHANNEL_DRIVER_THREAD;
     add_to_wait(w, (struct pollfd){.fd = ch->wake_fd, .events = POLLIN});
-    if (ch->driver != CHANNEL_DRIVER_THREAD)
-        return;
-    for (struct channel_conn *conn = ch->conns; conn != NULL && w->n_conns < CONNS_POLLED;
-         conn = conn->next) {
-        w->read_index[w->n_conns] = w->n_fds;
-        w->conns[w->n_conns++] = conn;
+    for (struct channel_conn *conn = ch->conns; conn != NULL && w->conns; conn = conn->next) {
+        conn->read_index = w->n;
         add_to_wait(w, zrpc_wire_wait(conn->wire, ZRPC_READ));
         if (conn->blocked && conn->dead_at == ZRPC_NEVER)
             add_to_wait(w, zrpc_wire_wait(conn->wire, ZRPC_WRITE));
@@ -223,20 +233,24 @@ static void prepare_wait(struct zrpc_channel *ch, struct wait_set *w)
 }
 
 /* Without the lock. True: somebody woke us. */
-static bool wait_and_receive(struct zrpc_channel *ch, struct wait_set *w, zrpc_time until)
+static bool wait_and_receive(struct zrpc_channel *ch, zrpc_time until)
 {
+    struct wait_set *w = &ch->wait;
+    struct channel_conn *next;
     uint64_t count;
     bool woken;
 
-    if (poll(w->fds, w->n_fds, w->hurry ? 0 : zrpc_poll_timeout(zrpc_now(), until)) < 0)
+    if (poll(w->fds, w->n, w->hurry ? 0 : zrpc_poll_timeout(zrpc_now(), until)) < 0)
         return false;
     atomic_store(&ch->awake, true);
     woken = w->fds[0].revents != 0 && read(ch->wake_fd, &count, sizeof count) > 0;
-    for (size_t i = 0; i < w->n_conns; i++) {
-        const struct pollfd *fd = &w->fds[w->read_index[i]];
+    /* Nobody else changes the list while this thread is the driver. */
+    for (struct channel_conn *conn = w->conns ? ch->conns : NULL; conn != NULL; conn = next) {
+        const struct pollfd *fd = &w->fds[conn->read_index];
 
+        next = conn->next;
         if (fd->fd < 0 || fd->revents != 0)
-            zrpc_channel_receive(ch, w->conns[i]);
+            zrpc_channel_receive(ch, conn);
     }
     return woken;
 }
@@ -247,7 +261,7 @@ static bool finished(const struct zrpc_channel *ch)
 }
 
 /* What time and events ask for; fills the set to wait with, and returns until when. */
-static zrpc_time work(struct zrpc_channel *ch, bool woken, struct wait_set *w)
+static zrpc_time work(struct zrpc_channel *ch, bool woken)
 {
     zrpc_time now = zrpc_now();
 
@@ -263,19 +277,18 @@ static zrpc_time work(struct zrpc_channel *ch, bool woken, struct wait_set *w)
         ch->sleeps_until = now + LEND_TIME;
     else if (ch->driver == CHANNEL_DRIVER_NOBODY)
         ch->sleeps_until = zrpc_earlier(ch->sleeps_until, now + LEND_TIME);
-    prepare_wait(ch, w);
+    prepare_wait(ch);
     return ch->sleeps_until;
 }
 
 void *zrpc_channel_thread(void *channel)
 {
     struct zrpc_channel *ch = channel;
-    struct wait_set w;
     bool woken = false;
 
     pthread_mutex_lock(&ch->lock);
     for (;;) {
-        zrpc_time until = work(ch, woken, &w);
+        zrpc_time until = work(ch, woken);
         struct zrpc_channel_call *done = zrpc_channel_take_finished(ch);
         bool end = finished(ch);
 
@@ -283,7 +296,7 @@ void *zrpc_channel_thread(void *channel)
         zrpc_channel_release(done);
         if (end)
             return NULL;
-        woken = wait_and_receive(ch, &w, until);
+        woken = wait_and_receive(ch, until);
         pthread_mutex_lock(&ch->lock);
     }
 }

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "testing/alloc.h"
@@ -48,6 +49,8 @@ static struct rig {
     unsigned waiting; /* in the handler that waits */
     unsigned cancelled;
     bool go_on;
+    size_t answer;     /* connections with a lower number answer their call */
+    bool log_is_stuck; /* the sink takes no line */
 } rig;
 
 static void log_sink(void *ctx, enum zrpc_log_level level, const char *line)
@@ -57,6 +60,8 @@ static void log_sink(void *ctx, enum zrpc_log_level level, const char *line)
     (void)ctx;
     (void)level;
     pthread_mutex_lock(&rig.lock);
+    while (rig.log_is_stuck)
+        pthread_cond_wait(&rig.changed, &rig.lock);
     len = strlen(rig.log);
     snprintf(rig.log + len, sizeof rig.log - len, "%s\n", line);
     pthread_mutex_unlock(&rig.lock);
@@ -209,7 +214,10 @@ static void start_with(struct zrpc_channel_options options)
     CHECK_OK(zrpc_channel_new(&connector, &options, &rig.channel, NULL));
 }
 
-static const struct zrpc_channel_options quick = {.backoff = {.base = 1 * MS, .max = 5 * MS}};
+static const struct zrpc_channel_options quick = {
+    .backoff = {.base = 1 * MS, .max = 5 * MS},
+    .resend = {.base = 1 * MS, .max = 5 * MS},
+};
 
 static void start(void)
 {
@@ -237,6 +245,32 @@ static void stop(void)
         pthread_mutex_unlock(&rig.lock);              \
         CHECK(condition);                             \
     } while (0)
+
+static void note_waiting(struct rig *r)
+{
+    pthread_mutex_lock(&r->lock);
+    r->waiting++;
+    pthread_mutex_unlock(&r->lock);
+}
+
+static void wait_to_go_on(struct rig *r)
+{
+    pthread_mutex_lock(&r->lock);
+    while (!r->go_on)
+        pthread_cond_wait(&r->changed, &r->lock);
+    pthread_mutex_unlock(&r->lock);
+}
+
+static void go_on(void)
+{
+    pthread_mutex_lock(&rig.lock);
+    rig.go_on = true;
+    pthread_cond_broadcast(&rig.changed);
+    pthread_mutex_unlock(&rig.lock);
+}
+
+/* Lines come from a thread of their own. */
+#define AWAIT_LOG(text) AWAIT(strstr(rig.log, (text)) != NULL)
 
 static void await_state(enum zrpc_channel_state wanted)
 {
@@ -307,9 +341,9 @@ static void calls_and_states(void)
     zrpc_channel_shutdown(rig.channel, 0);
     await_state(ZRPC_CHANNEL_SHUTDOWN);
     CHECK_CODE(ping(&err), ZRPC_ERR_CLOSED);
-    CHECK_CONTAINS(rig.log, "state=CONNECTING before=IDLE");
-    CHECK_CONTAINS(rig.log, "state=READY before=CONNECTING");
-    CHECK_CONTAINS(rig.log, "state=SHUTDOWN before=READY");
+    AWAIT_LOG("state=CONNECTING before=IDLE");
+    AWAIT_LOG("state=READY before=CONNECTING");
+    AWAIT_LOG("state=SHUTDOWN before=READY");
     stop();
 }
 
@@ -456,9 +490,7 @@ static void a_slow_handler_stops_nobody(void)
     AWAIT(rig.waiting == 10);
     CHECK_OK(ping(&err));
     CHECK_OK(list_with("a", 1, NULL, NULL, &err));
-    pthread_mutex_lock(&rig.lock);
-    rig.go_on = true;
-    pthread_mutex_unlock(&rig.lock);
+    go_on();
     for (int i = 0; i < 10; i++) {
         pthread_join(slow[i], NULL);
         CHECK_OK(rc[i]);
@@ -679,7 +711,7 @@ static void too_many_pings_goes_unseen(void)
     rig.serve = serve_goaway;
     CHECK_OK(ping(&err)); /* not processed by the first, answered by the second */
     CHECK_INT(rig.attempts, 2);
-    CHECK_CONTAINS(rig.log, "too many pings for the server\" server=rig keepalive=20s");
+    AWAIT_LOG("too many pings for the server\" server=rig keepalive=20s");
     stop();
 }
 
@@ -712,7 +744,128 @@ static void a_goaway_that_the_caller_reads(void)
     for (int i = 0; i < 100; i++)
         CHECK_OK(ping(&err));
     CHECK_INT(rig.attempts, 2);
-    CHECK_CONTAINS(rig.log, "too many pings for the server\" server=rig keepalive=20s");
+    AWAIT_LOG("too many pings for the server\" server=rig keepalive=20s");
+    stop();
+}
+
+static void *call_once(void *done)
+{
+    struct zrpc_error err;
+
+    CHECK_OK(ping(&err));
+    pthread_mutex_lock(&rig.lock);
+    *(bool *)done = true;
+    pthread_mutex_unlock(&rig.lock);
+    return NULL;
+}
+
+/* Reads no more, so that writing to it fails; then says why. */
+static void serve_deaf_then_goaway(struct rig *r, struct zrpc_wire *wire)
+{
+    struct h2peer *p = new_peer(false);
+
+    r->serve = serve_really;
+    while (p->settings_acks == 0 && exchange(p, wire))
+        continue;
+    CHECK_INT(shutdown(zrpc_wire_wait(wire, ZRPC_READ).fd, SHUT_RD), 0);
+    note_waiting(r);
+    wait_to_go_on(r);
+    h2peer_goaway(p, 0, NGHTTP2_ENHANCE_YOUR_CALM, "too_many_pings");
+    flush_and_close(p, wire);
+}
+
+static void a_goaway_after_a_failed_write(void)
+{
+    bool done = false;
+    pthread_t caller;
+
+    start();
+    rig.serve = serve_deaf_then_goaway;
+    zrpc_channel_connect(rig.channel);
+    AWAIT(rig.waiting == 1);
+    CHECK_INT(pthread_create(&caller, NULL, call_once, &done), 0);
+    AWAIT(rig.attempts == 2); /* so writing has failed */
+    go_on();
+    pthread_join(caller, NULL);
+    AWAIT_LOG("too many pings for the server\" server=rig keepalive=20s");
+    stop();
+}
+
+/* Takes one call and no more, and answers it when told. */
+static void serve_one_call(struct rig *r, struct zrpc_wire *wire)
+{
+    static const char *const headers[] = {":status", "200", "content-type", "application/grpc", NULL};
+    static const char *const trailers[] = {"grpc-status", "0", NULL};
+    struct h2peer *p = new_peer(false);
+    struct h2peer_stream *s;
+    struct zrpc_view out;
+    size_t number = 0;
+
+    while ((s = open_stream(p)) == NULL && exchange(p, wire))
+        continue;
+    if (s == NULL) { /* the end of the test */
+        flush_and_close(p, wire);
+        return;
+    }
+    h2peer_goaway(p, s->id, NGHTTP2_NO_ERROR, "");
+    out = h2peer_output(p);
+    CHECK_INT(zrpc_wire_writev(wire, &(struct iovec){(uint8_t *)out.data, out.len}, 1, NULL), out.len);
+    zrpc_buf_consume(&p->output, out.len);
+    pthread_mutex_lock(&r->lock);
+    number = r->waiting++;
+    while (number >= r->answer)
+        pthread_cond_wait(&r->changed, &r->lock);
+    pthread_mutex_unlock(&r->lock);
+    h2peer_respond(p, s->id, headers, zrpc_buf_view(&s->body), trailers);
+    flush_and_close(p, wire);
+}
+
+static void answer(size_t n)
+{
+    pthread_mutex_lock(&rig.lock);
+    rig.answer = n;
+    pthread_cond_broadcast(&rig.changed);
+    pthread_mutex_unlock(&rig.lock);
+}
+
+static void connections_that_drain_are_all_read(void)
+{
+    enum { CALLS = 20 };
+    pthread_t callers[CALLS];
+    bool done[CALLS] = {false};
+
+    start();
+    rig.serve = serve_one_call;
+    for (unsigned i = 0; i < CALLS; i++) {
+        CHECK_INT(pthread_create(&callers[i], NULL, call_once, &done[i]), 0);
+        AWAIT(rig.waiting == i + 1);
+    }
+    for (size_t i = 0; i < CALLS; i++) { /* oldest first */
+        answer(i + 1);
+        AWAIT(done[i]);
+        pthread_join(callers[i], NULL);
+    }
+    stop();
+}
+
+static void a_stuck_log_sink_stops_nobody(void)
+{
+    struct zrpc_call_options options = {0};
+    struct zrpc_error err;
+
+    start();
+    rig.log_is_stuck = true;
+    CHECK_OK(ping(&err));
+    CHECK_INT(zrpc_channel_state(rig.channel), ZRPC_CHANNEL_READY);
+    options.deadline = zrpc_now() + 20 * MS;
+    CHECK_CODE(list_with("wait", 1, &options, NULL, &err), ZRPC_ERR_TIMEOUT);
+    CHECK_OK(ping(&err));
+    CHECK_STR(rig.log, "");
+    pthread_mutex_lock(&rig.lock);
+    rig.log_is_stuck = false;
+    pthread_cond_broadcast(&rig.changed);
+    pthread_mutex_unlock(&rig.lock);
+    AWAIT_LOG("state=READY before=CONNECTING");
     stop();
 }
 
@@ -769,11 +922,16 @@ static void serve_refusing_once(struct rig *r, struct zrpc_wire *wire)
 
 static void refused_streams_are_sent_again(void)
 {
+    struct zrpc_channel_options options = quick;
     struct zrpc_error err;
+    zrpc_time before;
 
-    start();
+    options.resend = (struct zrpc_backoff_config){.base = 50 * MS, .factor = 2, .jitter = -1};
+    start_with(options);
     rig.serve = serve_refusing_once;
-    CHECK_OK(ping(&err));
+    before = zrpc_now();
+    CHECK_OK(ping(&err)); /* at once, after 50 ms, after 100 ms */
+    CHECK(zrpc_now() - before >= 150 * MS);
     CHECK_INT(rig.attempts, 1);
     stop();
 }
@@ -807,6 +965,21 @@ static void sending_again_has_an_end(void)
     stop();
 }
 
+static void a_pause_before_sending_again_ends_with_the_call(void)
+{
+    struct zrpc_channel_options options = quick;
+    struct zrpc_call_options call = {0};
+    struct zrpc_error err;
+
+    options.resend.base = options.resend.max = 3600 * ZRPC_SECOND;
+    start_with(options);
+    rig.serve = serve_refusing;
+    call.deadline = zrpc_now() + 50 * MS;
+    CHECK_CODE(ping_with("x", &call, NULL, &err), ZRPC_ERR_TIMEOUT);
+    CHECK(rig.waiting <= 2);
+    stop();
+}
+
 static void serve_silence(struct rig *r, struct zrpc_wire *wire)
 {
     uint8_t buf[4096];
@@ -834,7 +1007,7 @@ static void without_settings_it_is_no_connection(void)
     rig.serve = serve_silence;
     CHECK_CODE(ping(&err), ZRPC_ERR_UNAVAILABLE);
     CHECK_CONTAINS(err.text, "no SETTINGS");
-    CHECK_CONTAINS(rig.log, "state=TRANSIENT_FAILURE before=CONNECTING");
+    AWAIT_LOG("state=TRANSIENT_FAILURE before=CONNECTING");
     stop();
 }
 
@@ -923,9 +1096,7 @@ static void shutdown_lets_running_calls_finish(void)
     zrpc_channel_shutdown(rig.channel, zrpc_now() + PATIENCE);
     await_state(ZRPC_CHANNEL_SHUTDOWN);
     CHECK_CODE(ping(&err), ZRPC_ERR_CLOSED);
-    pthread_mutex_lock(&rig.lock);
-    rig.go_on = true;
-    pthread_mutex_unlock(&rig.lock);
+    go_on();
     pthread_join(slow, NULL);
     CHECK_OK(rc);
     stop();
@@ -1016,9 +1187,13 @@ static const struct zrpc_test tests[] = {
     {"lost calls fail and the next succeed", lost_calls_fail_and_the_next_succeed},
     {"too_many_pings goes unseen", too_many_pings_goes_unseen},
     {"a GOAWAY that the caller reads", a_goaway_that_the_caller_reads},
+    {"a GOAWAY after a failed write", a_goaway_after_a_failed_write},
+    {"connections that drain are all read", connections_that_drain_are_all_read},
+    {"a stuck log sink stops nobody", a_stuck_log_sink_stops_nobody},
     {"the last words of a server arrive", the_last_words_of_a_server_arrive},
     {"refused streams are sent again", refused_streams_are_sent_again},
     {"sending again has an end", sending_again_has_an_end},
+    {"a pause before sending again ends with the call", a_pause_before_sending_again_ends_with_the_call},
     {"without SETTINGS it is no connection", without_settings_it_is_no_connection},
     {"dead servers are noticed", dead_servers_are_noticed},
     {"graceful restarts go unseen", graceful_restarts_go_unseen},

@@ -52,6 +52,7 @@ void zrpc_grpc_client_fail_call(struct zrpc_grpc_client *c, struct zrpc_grpc_cal
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     zrpc_fail(&call->result.error, code, "%s", text);
+    zrpc_buf_dispose(&call->result.long_text);
     zrpc_grpc_client_finish_call(c, call, status);
 }
 
@@ -284,10 +285,11 @@ zrpc_time zrpc_grpc_client_wakeup(const struct zrpc_grpc_client *c)
     return zrpc_earlier(c->next_deadline, zrpc_keepalive_wakeup(&c->h2.keepalive));
 }
 
-void zrpc_grpc_client_fail(struct zrpc_grpc_client *c, const struct zrpc_error *why)
+void zrpc_grpc_client_fail(struct zrpc_grpc_client *c, zrpc_time now, const struct zrpc_error *why)
 {
     char goaway[H2_GOAWAY_DESCRIPTION_MAX];
 
+    expire(c, now);
     zrpc_h2_goaway_description(&c->h2, goaway);
     while (c->open != NULL) {
         c->open->result.unprocessed = never_sent(c, c->open);

@@ -76,7 +76,7 @@ static void stop(void)
     const struct zrpc_error gone = {.code = ZRPC_ERR_END, .text = "end of test"};
     struct zrpc_grpc_call *call;
 
-    zrpc_grpc_client_fail(rig.client, &gone);
+    zrpc_grpc_client_fail(rig.client, 0, &gone);
     while ((call = zrpc_grpc_client_next_done(rig.client)) != NULL)
         zrpc_buf_dispose(&call->response);
     CHECK_INT(zrpc_grpc_client_open_calls(rig.client), 0);
@@ -461,6 +461,91 @@ static void a_server_that_cancels_at_the_deadline_is_late(void)
     stop();
 }
 
+/* Whoever notices first that time is up: the outcome is the same. */
+static void what_fails_at_the_deadline_is_late(void)
+{
+    static const char *const unknown[] = {"grpc-status", "2", "grpc-message", "context canceled", NULL};
+    static const char *const expired[] = {"grpc-status", "4", "grpc-message", "too slow", NULL};
+    const struct zrpc_error gone = {.code = ZRPC_ERR_END, .text = "end of file"};
+    struct zrpc_grpc_call call;
+
+    start();
+    begin(&call, rig.now + 3 * S);
+    rig.now += 3 * S;
+    h2peer_respond(&rig.server, call.stream_id, ok_headers, zrpc_view("", 0), unknown);
+    pump();
+    check_done(&call, ZRPC_GRPC_DEADLINE_EXCEEDED, ZRPC_ERR_TIMEOUT, "context canceled");
+
+    begin(&call, rig.now + 3 * S);
+    rig.now += 3 * S;
+    h2peer_respond(&rig.server, call.stream_id, ok_headers, zrpc_view("", 0), expired);
+    pump();
+    check_done(&call, ZRPC_GRPC_DEADLINE_EXCEEDED, ZRPC_ERR_TIMEOUT, "too slow");
+
+    begin(&call, rig.now + 3 * S);
+    rig.now += 3 * S;
+    h2peer_reset(&rig.server, call.stream_id, NGHTTP2_REFUSED_STREAM);
+    pump();
+    check_done(&call, ZRPC_GRPC_DEADLINE_EXCEEDED, ZRPC_ERR_TIMEOUT, "REFUSED_STREAM");
+    CHECK(!call.result.unprocessed);
+
+    begin(&call, rig.now + 3 * S);
+    rig.now += 3 * S;
+    h2peer_respond(&rig.server, call.stream_id, ok_headers, ping_hi, ok_trailers);
+    pump();
+    check_ok(&call); /* late, but there */
+
+    begin(&call, rig.now + 3 * S);
+    rig.now += 3 * S - 1;
+    h2peer_respond(&rig.server, call.stream_id, ok_headers, zrpc_view("", 0), unknown);
+    pump();
+    check_done(&call, ZRPC_GRPC_UNKNOWN, ZRPC_ERR_HANDLER, "context canceled");
+
+    begin(&call, rig.now + 3 * S);
+    zrpc_grpc_client_fail(rig.client, rig.now + 3 * S, &gone);
+    check_done(&call, ZRPC_GRPC_DEADLINE_EXCEEDED, ZRPC_ERR_TIMEOUT, "deadline");
+    stop();
+}
+
+static void long_texts_are_kept_whole(void)
+{
+    enum { LENGTH = 20000 };
+    char *text = malloc(LENGTH + 1), *encoded = malloc(3 * LENGTH + 1);
+    const char *const trailers[] = {"grpc-status", "2", "grpc-message", encoded, NULL};
+    const char *const early[] = {":status", "200", "content-type", "application/grpc", "grpc-message",
+                                 encoded,   NULL};
+    struct zrpc_grpc_call call;
+
+    for (int i = 0; i < LENGTH; i++)
+        text[i] = i % 100 == 99 ? '\n' : (char)('a' + i % 26);
+    text[LENGTH - 1] = '.';
+    text[LENGTH] = '\0';
+    encoded[zrpc_grpc_message_encode(zrpc_view(text, LENGTH), encoded, 3 * LENGTH)] = '\0';
+    start();
+    begin(&call, ZRPC_NEVER);
+    h2peer_respond(&rig.server, call.stream_id, early, zrpc_view("", 0), trailers);
+    pump();
+    check_done(&call, ZRPC_GRPC_UNKNOWN, ZRPC_ERR_HANDLER, "abc");
+    CHECK_INT(strlen(call.result.error.text), ZRPC_ERROR_TEXT_MAX - 1);
+    CHECK(zrpc_view_equal(zrpc_buf_view(&call.result.long_text), zrpc_view(text, LENGTH)));
+    zrpc_buf_dispose(&call.result.long_text);
+
+    begin(&call, ZRPC_NEVER); /* said with a success, it is no error's */
+    h2peer_respond(&rig.server, call.stream_id, early, ping_hi, ok_trailers);
+    pump();
+    check_ok(&call);
+    CHECK_INT(call.result.long_text.len, 0);
+    begin(&call, rig.now + S);
+    rig.now += S;
+    h2peer_respond(&rig.server, call.stream_id, ok_headers, zrpc_view("", 0), trailers);
+    pump();
+    check_done(&call, ZRPC_GRPC_DEADLINE_EXCEEDED, ZRPC_ERR_TIMEOUT, "abc");
+    CHECK_INT(call.result.long_text.len, 0);
+    stop();
+    free(encoded);
+    free(text);
+}
+
 static void cancelling_resets_the_stream(void)
 {
     struct zrpc_grpc_call call;
@@ -558,7 +643,7 @@ static void too_many_pings_is_recognised(void)
     pump();
     CHECK(zrpc_grpc_client_too_many_pings(rig.client));
     CHECK(call.open);
-    zrpc_grpc_client_fail(rig.client, &(struct zrpc_error){.code = ZRPC_ERR_END, .text = "end of file"});
+    zrpc_grpc_client_fail(rig.client, 0, &(struct zrpc_error){.code = ZRPC_ERR_END, .text = "end of file"});
     check_done(&call, ZRPC_GRPC_UNAVAILABLE, ZRPC_ERR_UNAVAILABLE, "too_many_pings");
     CHECK(!call.result.unprocessed);
     stop();
@@ -578,7 +663,7 @@ static void what_was_not_written_was_not_processed(void)
     CHECK_OK(zrpc_grpc_client_begin(rig.client, rig.now, &queued, NULL));
     CHECK_OK(zrpc_grpc_client_output(rig.client, &out, NULL)); /* in the output, not on the wire */
     CHECK_OK(zrpc_grpc_client_begin(rig.client, rig.now, &submitted, NULL));
-    zrpc_grpc_client_fail(rig.client, &gone);
+    zrpc_grpc_client_fail(rig.client, 0, &gone);
     CHECK(!written.result.unprocessed);
     CHECK(queued.result.unprocessed);
     CHECK(submitted.result.unprocessed);
@@ -668,7 +753,7 @@ static void keepalive_pings_and_gives_up(void)
     advance(10 * S - 1);
     rig.now++;
     CHECK_CODE(zrpc_grpc_client_tick(rig.client, rig.now, &rig.error), ZRPC_ERR_TIMEOUT);
-    zrpc_grpc_client_fail(rig.client, &rig.error);
+    zrpc_grpc_client_fail(rig.client, 0, &rig.error);
     check_done(&call, ZRPC_GRPC_UNAVAILABLE, ZRPC_ERR_UNAVAILABLE, "keepalive");
     stop();
 }
@@ -753,6 +838,8 @@ static const struct zrpc_test tests[] = {
     {"a deadline is sent and kept", a_deadline_is_sent_and_kept},
     {"a deadline in the past sends nothing", a_deadline_in_the_past_sends_nothing},
     {"a server that cancels at the deadline is late", a_server_that_cancels_at_the_deadline_is_late},
+    {"what fails at the deadline is late", what_fails_at_the_deadline_is_late},
+    {"long texts are kept whole", long_texts_are_kept_whole},
     {"cancelling resets the stream", cancelling_resets_the_stream},
     {"cancelling what was not sent yet", cancelling_what_was_not_sent_yet},
     {"calls above the server's limit wait", calls_above_the_servers_limit_wait},

@@ -1,3 +1,6 @@
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "grpc/grpc_client_impl.h"
 
 typedef void on_header(struct zrpc_grpc_call *call, struct zrpc_view value);
@@ -20,12 +23,26 @@ static void on_grpc_status(struct zrpc_grpc_call *call, struct zrpc_view value)
     call->result.status = status < 0 ? ZRPC_GRPC_UNKNOWN : (enum zrpc_grpc_status)status;
 }
 
+/* Without memory for it, the beginning in the error has to do. */
+static void keep_long_text(struct zrpc_grpc_call *call, struct zrpc_view value)
+{
+    char *text = malloc(value.len + 1);
+    size_t n = text == NULL ? 0 : zrpc_grpc_message_decode(value, text, value.len + 1);
+
+    if (n >= ZRPC_ERROR_TEXT_MAX)
+        zrpc_buf_set_text(&call->result.long_text, zrpc_view(text, n), NULL);
+    free(text);
+}
+
 static void on_grpc_message(struct zrpc_grpc_call *call, struct zrpc_view value)
 {
     char text[ZRPC_ERROR_TEXT_MAX];
 
     zrpc_grpc_message_decode(value, text, sizeof text);
     zrpc_fail(&call->result.error, ZRPC_ERR_HANDLER, "%s", text);
+    zrpc_buf_dispose(&call->result.long_text);
+    if (value.len >= ZRPC_ERROR_TEXT_MAX)
+        keep_long_text(call, value);
 }
 
 static const struct {
@@ -72,16 +89,32 @@ static int on_header_cb(nghttp2_session *ng, const nghttp2_frame *frame, const u
     return 0;
 }
 
+/* A failure that comes when time is up anyway. */
+static void fail_late(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call, const char *text)
+{
+    char said[ZRPC_ERROR_TEXT_MAX];
+
+    snprintf(said, sizeof said, "%s", text); /* it may be the call's own, which is overwritten */
+    zrpc_grpc_client_fail_call(c, call, ZRPC_GRPC_DEADLINE_EXCEEDED, ZRPC_ERR_TIMEOUT,
+                               "deadline exceeded; then the server: %s", said);
+}
+
 static void conclude_with_status(struct zrpc_grpc_client *c, struct zrpc_grpc_call *call)
 {
     enum zrpc_grpc_status status = call->result.status;
+    const char *text =
+        call->result.error.text[0] != '\0' ? call->result.error.text : zrpc_grpc_status_name(status);
 
+    if (status != ZRPC_GRPC_OK && status != ZRPC_GRPC_DEADLINE_EXCEEDED && c->h2.now >= call->deadline) {
+        fail_late(c, call, text);
+        return;
+    }
+    if (call->result.status == ZRPC_GRPC_OK)
+        zrpc_buf_dispose(&call->result.long_text);
     if (status == ZRPC_GRPC_OK && zrpc_grpc_reader_end(&call->reader, &status, &call->result.error) == 0)
         call->result.error = (struct zrpc_error){0};
     else if (call->result.status != ZRPC_GRPC_OK)
-        zrpc_fail(&call->result.error, zrpc_grpc_status_code(status), "%s",
-                  call->result.error.text[0] != '\0' ? call->result.error.text
-                                                     : zrpc_grpc_status_name(status));
+        zrpc_fail(&call->result.error, zrpc_grpc_status_code(status), "%s", text);
     zrpc_grpc_client_finish_call(c, call, status);
 }
 
@@ -120,6 +153,7 @@ static void headers_complete(struct zrpc_grpc_client *c, struct zrpc_grpc_call *
     }
     call->has_status = false; /* counts only at the end */
     call->result.error = (struct zrpc_error){0};
+    zrpc_buf_dispose(&call->result.long_text);
     if (call->http_status < 200) /* such as 103: more is to come */
         return;
     call->headers_complete = true;
@@ -188,13 +222,13 @@ static int on_stream_close_cb(nghttp2_session *ng, int32_t stream_id, uint32_t h
 
     if (call == NULL)
         return 0;
+    if (c->h2.now >= call->deadline) {
+        fail_late(c, call, nghttp2_http2_strerror(h2_error));
+        return 0;
+    }
     call->result.unprocessed = h2_error == NGHTTP2_REFUSED_STREAM;
-    if (status == ZRPC_GRPC_CANCELLED && c->h2.now >= call->deadline)
-        zrpc_grpc_client_fail_call(c, call, ZRPC_GRPC_DEADLINE_EXCEEDED, ZRPC_ERR_TIMEOUT,
-                                   "deadline exceeded");
-    else
-        zrpc_grpc_client_fail_call(c, call, status, zrpc_grpc_status_code(status),
-                                   "stream reset by the server: %s", nghttp2_http2_strerror(h2_error));
+    zrpc_grpc_client_fail_call(c, call, status, zrpc_grpc_status_code(status),
+                               "stream reset by the server: %s", nghttp2_http2_strerror(h2_error));
     return 0;
 }
 

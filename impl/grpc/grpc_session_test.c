@@ -355,7 +355,7 @@ static void connections_cut_anywhere(void)
             CHECK_OK(zrpc_grpc_server_input(t.server, t.now, zrpc_buf_view(&t.to_server), NULL));
             take_calls();
         }
-        zrpc_grpc_client_fail(t.client, &gone);
+        zrpc_grpc_client_fail(t.client, 0, &gone);
         zrpc_grpc_server_cancel_all(t.server);
         collect();
         CHECK_INT(t.n_done, begun());
@@ -380,7 +380,7 @@ static int one_call(void)
             break;
     }
     if (t.client != NULL)
-        zrpc_grpc_client_fail(t.client, &(struct zrpc_error){.code = ZRPC_ERR_NOMEM, .text = "broken"});
+        zrpc_grpc_client_fail(t.client, 0, &(struct zrpc_error){.code = ZRPC_ERR_NOMEM, .text = "broken"});
     if (t.n_calls > 0 && t.calls[0].begun) {
         CHECK(zrpc_grpc_client_next_done(t.client) == &t.calls[0].call);
         result = t.calls[0].call.result.error.code;

@@ -186,6 +186,20 @@ static zrpc_time heartbeat_due(const struct zrpc_heartbeatconn *c)
     return zrpc_deadline(c->last_sent, c->config.interval);
 }
 
+int zrpc_heartbeatconn_beat(struct zrpc_heartbeatconn *c, zrpc_time now, struct zrpc_error *err)
+{
+    int rc;
+
+    if (!can_write(c) || !zrpc_heartbeatconn_idle(c))
+        return 0;
+    rc = zrpc_frame_writer_put(&c->conn.writer, ZRPC_FRAME_HEARTBEAT, zrpc_view(NULL, 0), err);
+    if (rc < 0)
+        return rc;
+    c->stats.heartbeats_sent++;
+    queued(c, now);
+    return 0;
+}
+
 int zrpc_heartbeatconn_tick(struct zrpc_heartbeatconn *c, zrpc_time now, struct zrpc_error *err)
 {
     int rc;
@@ -194,11 +208,7 @@ int zrpc_heartbeatconn_tick(struct zrpc_heartbeatconn *c, zrpc_time now, struct 
         return tick_shutdown(c, now, err);
     if ((rc = check_deadlines(c, now, err)) < 0 || now < heartbeat_due(c))
         return rc;
-    if ((rc = zrpc_frame_writer_put(&c->conn.writer, ZRPC_FRAME_HEARTBEAT, zrpc_view(NULL, 0), err)) < 0)
-        return rc;
-    c->stats.heartbeats_sent++;
-    queued(c, now);
-    return 0;
+    return zrpc_heartbeatconn_beat(c, now, err);
 }
 
 zrpc_time zrpc_heartbeatconn_wakeup(const struct zrpc_heartbeatconn *c)

@@ -73,6 +73,8 @@ static int serve_control(struct zrpc_server *s, struct zrpc_netconn *conn, struc
     const struct zrpc_grpc_conn_options options = {
         .server = {.services = &service,
                    .n_services = 1,
+                   .request_max = s->options.control_request_max,
+                   .response_max = s->options.control_response_max,
                    .budget = s->options.control_budget,
                    .handlers_max = s->options.client_threads,
                    .stall_timeout = s->options.control_stall_timeout},

@@ -366,6 +366,7 @@ static void a_resumed_stream_needs_what_was_saved(void)
     struct zrpc_sendstream s = stream_of(3, blocks);
     struct zrpc_sendstream_reader r = {0};
     struct zrpc_buf stream = {0};
+    struct zrpc_error err;
     struct zrpc_view in;
 
     s.extents.items[2].seed = 78;
@@ -383,7 +384,9 @@ static void a_resumed_stream_needs_what_was_saved(void)
         saved.point = (struct zrpc_sendstream_point){rows[i].object, rows[i].offset, 1};
         saved.extents.items[2] = (struct zrpc_sim_extent){rows[i].seed, rows[i].length};
         saved.extents.len = rows[i].n;
-        check_refused(zrpc_buf_view(&stream), &saved, 4096);
+        CHECK_CODE(read_all(&r, zrpc_buf_view(&stream), 4096, &saved, &err), ZRPC_ERR_ZFS);
+        CHECK_STR(err.text, "invalid backup stream");
+        zrpc_sendstream_reader_dispose(&r);
         zrpc_sendstream_dispose(&saved);
     }
     /* And only where it asks for that, and before anything else. */

@@ -97,6 +97,7 @@ static int make_client(struct client *c, struct zrpc_error *err)
     c->call.deadline = zrpc_deadline(zrpc_now(), c->timeout);
     c->data.deadline = c->call.deadline;
     c->call.cancel = c->data.cancel = &c->cancel;
+    c->call.long_text = c->data.long_text = &c->long_text;
     return rc;
 }
 
@@ -129,14 +130,16 @@ void client_end(struct client *c)
     forget_signals(&c->cancel);
 }
 
-int client_report(const struct client *c, FILE *out, const char *command, int rc,
-                  const struct zrpc_error *err, json_t *result)
+int client_report(struct client *c, FILE *out, const char *command, int rc, const struct zrpc_error *err,
+                  json_t *result)
 {
+    const char *text = c->long_text.len > 0 ? (const char *)zrpc_buf_view(&c->long_text).data : err->text;
+
     if (!c->json && rc < 0)
-        fprintf(stderr, "zrpc %s: %s\n", command, err->text);
+        fprintf(stderr, "zrpc %s: %s\n", command, text);
     if (c->json) {
         json_t *report = rc < 0 ? json_pack("{s:b, s:{s:s, s:s}, s:O}", "ok", 0, "error", "code",
-                                            zrpc_code_name(rc), "text", err->text, "result", result)
+                                            zrpc_code_name(rc), "text", text, "result", result)
                                 : json_pack("{s:b, s:O}", "ok", 1, "result", result);
 
         json_dumpf(report, out, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
@@ -144,5 +147,6 @@ int client_report(const struct client *c, FILE *out, const char *command, int rc
         json_decref(report);
     }
     json_decref(result);
+    zrpc_buf_dispose(&c->long_text);
     return exit_status(rc);
 }

@@ -33,6 +33,7 @@ struct client {
     bool json;
     bool help;
     struct zrpc_log log;
+    struct zrpc_buf long_text; /* of the server's error, where an error does not hold it */
     struct zrpc_cancel cancel; /* raised by SIGINT and SIGTERM */
     struct zrpc_dialer *dialer;
     struct zrpc_client *rpc;
@@ -73,8 +74,8 @@ void forget_signals(struct zrpc_cancel *cancel);
 
 /* Prints the result, or the error, as JSON or for people, and answers the exit status. `result` is taken
  * over; for people, nothing is printed on success: the command does that itself. */
-int client_report(const struct client *c, FILE *out, const char *command, int rc,
-                  const struct zrpc_error *err, json_t *result);
+int client_report(struct client *c, FILE *out, const char *command, int rc, const struct zrpc_error *err,
+                  json_t *result);
 
 /* Prints "zrpc COMMAND: text" and how to get help; answers EXIT_USAGE. */
 int usage_error(const char *command, const char *text);

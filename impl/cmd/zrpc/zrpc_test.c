@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,6 +16,8 @@
 #include "testing/suite.h"
 #include "zrpc/server.h"
 #include "zrpc/transport.h"
+#include "zrpc/transportmux.h"
+#include "zrpc/versionhandshake.h"
 
 struct fixture {
     struct zrpc_sim sim;
@@ -245,6 +248,130 @@ static void a_silent_server_is_exit_status_5(void)
     stop();
 }
 
+static const char *const commands[] = {
+    "ping --control",
+    "ping --data",
+    "wait",
+    "list",
+    "versions demo/small",
+    "destroy demo/prune @1",
+    "cursor get demo/cursor",
+    "send demo/small --to @1 -o DIR/x",
+    "recv demo/x -i /dev/null",
+};
+
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static int run_at(const char *command, const char *options, const struct zrpc_listener *l)
+{
+    char words[400];
+
+    snprintf(words, sizeof words, "%s %s --connect %s", command, options, l->ops->address(l));
+    return run(words);
+}
+
+static void a_timeout_is_exit_status_5_for_every_command(void)
+{
+    struct zrpc_listener *l;
+
+    start();
+    CHECK_OK(zrpc_tcp_listen("127.0.0.1:0", NULL, 0, &l, NULL));
+    for (size_t i = 0; i < COMMANDS; i++) {
+        zrpc_time before = zrpc_now();
+
+        if (!CHECK_INT(run_at(commands[i], "--timeout 50ms", l), 5))
+            fprintf(stderr, "%s: %s\n", commands[i], errors);
+        CHECK(zrpc_now() - before < 5 * ZRPC_SECOND); /* the handshake's own timeout is 10 s */
+    }
+    l->ops->close(l);
+    stop();
+}
+
+/* Ctrl-C once the command has a connection, which says nothing. */
+static void *interrupt(void *arg)
+{
+    struct zrpc_listener *l = arg;
+    struct pollfd p = {.fd = l->ops->fd(l), .events = POLLIN};
+
+    CHECK_INT(poll(&p, 1, 30000), 1);
+    kill(getpid(), SIGINT);
+    return NULL;
+}
+
+static void an_interrupt_is_exit_status_6_for_every_command(void)
+{
+    start();
+    for (size_t i = 0; i < COMMANDS; i++) {
+        zrpc_time before = zrpc_now();
+        struct zrpc_listener *l;
+        pthread_t thread;
+
+        CHECK_OK(zrpc_tcp_listen("127.0.0.1:0", NULL, 0, &l, NULL));
+        CHECK_INT(pthread_create(&thread, NULL, interrupt, l), 0);
+        if (!CHECK_INT(run_at(commands[i], "--dial-timeout 0", l), 6))
+            fprintf(stderr, "%s: %s\n", commands[i], errors);
+        CHECK_CONTAINS(errors, "cancelled");
+        CHECK(zrpc_now() - before < 5 * ZRPC_SECOND);
+        pthread_join(thread, NULL);
+        l->ops->close(l);
+    }
+    stop();
+}
+
+/* Refuses one data request, at length. */
+struct refuser {
+    struct zrpc_listener *listener;
+    char text[20001];
+};
+
+static void *refuse(void *arg)
+{
+    struct refuser *r = arg;
+    struct pollfd p = {.fd = r->listener->ops->fd(r->listener), .events = POLLIN};
+    struct zrpc_dataconn_server machine;
+    struct zrpc_timeoutconn *conn;
+    struct zrpc_accepted accepted;
+    struct zrpc_view answer;
+    enum zrpc_label label;
+    char rest[4096];
+
+    CHECK_INT(poll(&p, 1, 30000), 1);
+    if (!CHECK_OK(r->listener->ops->accept(r->listener, &accepted, NULL)) ||
+        !CHECK_OK(zrpc_timeoutconn_new(accepted.wire, &conn, NULL)))
+        return NULL;
+    CHECK_OK(zrpc_versionhandshake_run(conn, ZRPC_NEVER, NULL));
+    CHECK_OK(zrpc_transportmux_read(conn, ZRPC_NEVER, &label, NULL));
+    zrpc_dataconn_server_init(&machine, NULL, zrpc_now());
+    CHECK_OK(zrpc_dataconn_server_refuse(&machine, zrpc_now(), r->text, NULL));
+    answer = zrpc_buf_view(&machine.x.hc.conn.writer.output);
+    CHECK_OK(zrpc_timeoutconn_write(conn, answer.data, answer.len, NULL, NULL));
+    CHECK_OK(zrpc_timeoutconn_close_write(conn, NULL));
+    while (zrpc_timeoutconn_read(conn, rest, sizeof rest, NULL) > 0)
+        continue;
+    zrpc_timeoutconn_close(conn);
+    zrpc_dataconn_server_dispose(&machine);
+    return NULL;
+}
+
+static void a_long_refusal_is_shown_whole(void)
+{
+    static const struct zrpc_tcp_client clients[] = {{"127.0.0.1", "client1"}};
+    static struct refuser r;
+    pthread_t thread;
+
+    start();
+    for (size_t i = 0; i < sizeof r.text - 1; i++)
+        r.text[i] = (char)('a' + i % 26);
+    strcpy(r.text + sizeof r.text - 5, "last");
+    CHECK_OK(zrpc_tcp_listen("127.0.0.1:0", clients, 1, &r.listener, NULL));
+    CHECK_INT(pthread_create(&thread, NULL, refuse, &r), 0);
+    CHECK_INT(run_at("send demo/small --to @1", "-o DIR/x", r.listener), 1);
+    CHECK_CONTAINS(errors, r.text);
+    pthread_join(thread, NULL);
+    r.listener->ops->close(r.listener);
+    stop();
+}
+
 static void a_stream_goes_out_and_comes_back(void)
 {
     start();
@@ -328,6 +455,9 @@ static const struct zrpc_test tests[] = {
     {"help is exit status 0", help_is_exit_status_0},
     {"no server is exit status 3", no_server_is_exit_status_3},
     {"a silent server is exit status 5", a_silent_server_is_exit_status_5},
+    {"a timeout is exit status 5 for every command", a_timeout_is_exit_status_5_for_every_command},
+    {"an interrupt is exit status 6 for every command", an_interrupt_is_exit_status_6_for_every_command},
+    {"a long refusal is shown whole", a_long_refusal_is_shown_whole},
     {"a stream goes out and comes back", a_stream_goes_out_and_comes_back},
     {"a failed stream leaves no file", a_failed_stream_leaves_no_file},
     {"a missing file is exit status 6", a_missing_file_is_exit_status_6},

@@ -55,6 +55,9 @@ bool zrpc_utf8_valid(struct zrpc_view v);
 /* The longest prefix of v, at most `max` bytes, that does not end inside a UTF-8 sequence. */
 struct zrpc_view zrpc_utf8_prefix(struct zrpc_view v, size_t max);
 
+/* Makes it UTF-8: every byte that belongs to no well-formed sequence becomes '?'. */
+void zrpc_utf8_repair(uint8_t *text, size_t len);
+
 static inline uint32_t zrpc_get_u32(const uint8_t *p)
 {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | (uint32_t)p[3];
@@ -74,6 +77,9 @@ void zrpc_buf_dispose(struct zrpc_buf *b);
 int zrpc_buf_reserve(struct zrpc_buf *b, size_t n, struct zrpc_error *err);
 /* v must not point into the buffer. */
 int zrpc_buf_append(struct zrpc_buf *b, struct zrpc_view v, struct zrpc_error *err);
+/* Replaces the content by a peer's text, as zrpc_fail() would keep it but whole: repaired, without newlines
+ * at the end, and as a string: zeros within become '?', the one behind it does not count. */
+int zrpc_buf_set_text(struct zrpc_buf *b, struct zrpc_view text, struct zrpc_error *err);
 /* Drops n live bytes at the front (n <= b->len). An emptied buffer keeps its allocation. */
 void zrpc_buf_consume(struct zrpc_buf *b, size_t n);
 /* Drops all bytes, keeps the allocation. */

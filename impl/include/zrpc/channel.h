@@ -3,8 +3,9 @@
  * (proto/SPEC.md, ZR-CHAN-*, ZR-KA-*, ZR-GRPC-*).
  *
  * Any number of threads may call at the same time. One thread of the channel's own moves the bytes; each
- * attempt to connect has one more. Calls that the server has not processed for certain are sent again, unseen
- * by their callers; calls that it may have processed fail with UNAVAILABLE when the connection is lost.
+ * attempt to connect has one more, and so has the log, whose sink may be slow. Calls that the server has not
+ * processed for certain are sent again, unseen by their callers; calls that it may have processed fail with
+ * UNAVAILABLE when the connection is lost.
  */
 #ifndef ZRPC_CHANNEL_H
 #define ZRPC_CHANNEL_H
@@ -16,6 +17,10 @@
 #include "zrpc/wire.h"
 
 #define ZRPC_CHANNEL_RESENDS_MAX 8 /* of one call; more, and it fails with UNAVAILABLE */
+
+/* A call that a living connection refuses is sent again at once for the first time, then after pauses. */
+#define ZRPC_CHANNEL_RESEND_BASE_DEFAULT (100 * ZRPC_MILLISECOND)
+#define ZRPC_CHANNEL_RESEND_MAX_DEFAULT  (10 * ZRPC_SECOND)
 
 struct zrpc_channel;
 
@@ -35,10 +40,11 @@ struct zrpc_channel_options { /* 0, NULL: the default, each */
     size_t request_max;       /* bytes; ZRPC_GRPC_RESPONSE_MAX_DEFAULT: the server knows its own limit */
     size_t response_max;      /* bytes; ZRPC_GRPC_RESPONSE_MAX_DEFAULT */
     struct zrpc_keepalive_config keepalive;
-    struct zrpc_backoff_config backoff;
-    zrpc_time connect_timeout;  /* of one attempt; ZRPC_CONNECT_TIMEOUT_DEFAULT */
-    uint64_t seed;              /* of the backoff's jitter; 0: from the clock */
-    const struct zrpc_log *log; /* state changes; must outlive the channel */
+    struct zrpc_backoff_config backoff; /* between attempts to connect */
+    struct zrpc_backoff_config resend;  /* between refusals of one call; base and max as above */
+    zrpc_time connect_timeout;          /* of one attempt; ZRPC_CONNECT_TIMEOUT_DEFAULT */
+    uint64_t seed;                      /* of the backoff's jitter; 0: from the clock */
+    const struct zrpc_log *log;         /* state changes; must outlive the channel */
 };
 
 /* In state IDLE. The connector must stay usable until free() has returned. */
@@ -60,6 +66,9 @@ struct zrpc_call_options {
     zrpc_time deadline;  /* 0, ZRPC_NEVER: none */
     bool wait_for_ready; /* wait out TRANSIENT_FAILURE instead of failing (ZR-CHAN-007) */
     const struct zrpc_cancel *cancel;
+    /* Optional: gets the text of the server's error where it is longer than a zrpc_error holds: whole, as
+     * zrpc_buf_set_text() leaves it. Else it stays as it is. */
+    struct zrpc_buf *long_text;
 };
 
 /* Calls and waits for the answer. *res is to be freed with protobuf_c_message_free_unpacked(*res, NULL).

@@ -20,7 +20,7 @@ struct zrpc_client_options {
     struct zrpc_connect_options connect;
     struct zrpc_keepalive_config keepalive;
     struct zrpc_backoff_config backoff;
-    size_t control_request_max, control_response_max; /* bytes; 0: as zrpc/channel.h has them */
+    size_t control_request_max, control_response_max; /* bytes; 0: zrpc/channel.h */
     zrpc_time data_ping_sleep;          /* before a failed dial is tried again in wait_for_connectivity */
     const struct zrpc_log *log;         /* general; all three optional, to outlive the client */
     const struct zrpc_log *log_control; /* NULL: as general */

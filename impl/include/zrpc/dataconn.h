@@ -168,6 +168,9 @@ struct zrpc_dataconn_options {
     struct zrpc_heartbeat_config heartbeat;
     const struct zrpc_cancel *cancel; /* optional */
     zrpc_time deadline;               /* of the whole request, ZRPC_ERR_TIMEOUT then; 0, ZRPC_NEVER: none */
+    /* Optional, clients: the text of an error that the server reports, where it is longer than a zrpc_error
+     * holds: whole, as zrpc_buf_set_text() leaves it. Else it stays as it is. */
+    struct zrpc_buf *long_text;
     /* Optional: stream bytes that went through so far. Called often, from the calling thread. */
     void (*progress)(void *ctx, uint64_t bytes);
     void *progress_ctx;

@@ -3,7 +3,8 @@
  *
  * Functions that can fail return an int: 0 (or a documented non-negative value) is success, a negative
  * `enum zrpc_code` is failure. They take a `struct zrpc_error *` as their last argument and fill it whenever
- * they return a negative code other than ZRPC_ERR_AGAIN; the pointer may be NULL. The error owns no memory.
+ * they return a negative code other than ZRPC_ERR_AGAIN; the pointer may be NULL. The error owns no memory:
+ * where a peer may say more than it holds, a call's options take a buffer for that (long_text).
  *
  * Codes come in bands of a hundred, so that a caller can act on the band and show the text.
  */

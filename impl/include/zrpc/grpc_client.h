@@ -20,11 +20,15 @@ struct zrpc_grpc_client_options { /* 0, NULL: the default, each */
     struct zrpc_keepalive_config keepalive;
 };
 
-/* How a call ended. */
+/* How a call ended. From its deadline on every failure is DEADLINE_EXCEEDED, whatever the server says: which
+ * of the two notices first is chance (ZR-GRPC-*). */
 struct zrpc_grpc_result {
     enum zrpc_grpc_status status;
     struct zrpc_error error; /* code 0 exactly if status is OK; text: the peer's, or what is wrong */
-    bool unprocessed;        /* the server has not seen it for certain: it may be sent again (ZR-KA-005) */
+    /* The peer's text where error.text does not hold all of it (zrpc_buf_set_text()), else empty. The
+     * caller's to dispose of. */
+    struct zrpc_buf long_text;
+    bool unprocessed; /* the server has not seen it for certain: it may be sent again (ZR-KA-005) */
 };
 
 struct zrpc_grpc_call {
@@ -73,8 +77,8 @@ void zrpc_grpc_client_unblocked(struct zrpc_grpc_client *c, zrpc_time now);
 int zrpc_grpc_client_tick(struct zrpc_grpc_client *c, zrpc_time now, struct zrpc_error *err);
 zrpc_time zrpc_grpc_client_wakeup(const struct zrpc_grpc_client *c);
 
-/* The connection is gone: ends all open calls with UNAVAILABLE and *why's text. */
-void zrpc_grpc_client_fail(struct zrpc_grpc_client *c, const struct zrpc_error *why);
+/* The connection is gone: ends all open calls with UNAVAILABLE and *why's text, or with DEADLINE_EXCEEDED. */
+void zrpc_grpc_client_fail(struct zrpc_grpc_client *c, zrpc_time now, const struct zrpc_error *why);
 /* Graceful end: announces GOAWAY; open calls go on, new ones are refused. */
 void zrpc_grpc_client_shutdown(struct zrpc_grpc_client *c);
 

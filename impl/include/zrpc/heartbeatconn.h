@@ -69,6 +69,9 @@ static inline bool zrpc_heartbeatconn_idle(const struct zrpc_heartbeatconn *c)
 int zrpc_heartbeatconn_tick(struct zrpc_heartbeatconn *c, zrpc_time now, struct zrpc_error *err);
 zrpc_time zrpc_heartbeatconn_wakeup(const struct zrpc_heartbeatconn *c);
 
+/* Queues a heartbeat now, if nothing else is pending: whoever is gone for good cannot take it. */
+int zrpc_heartbeatconn_beat(struct zrpc_heartbeatconn *c, zrpc_time now, struct zrpc_error *err);
+
 /* As frameconn's; deadlines are no longer renewed from here on. */
 void zrpc_heartbeatconn_shutdown(struct zrpc_heartbeatconn *c, zrpc_time now);
 

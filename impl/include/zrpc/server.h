@@ -22,6 +22,9 @@ struct zrpc_server_options {
     zrpc_time label_timeout;         /* ZR-MUX-*; likewise */
     zrpc_time grace;                 /* how long requests may go on after stop */
     struct zrpc_heartbeat_config heartbeat;
+    /* Of control's messages, bytes; 0: ZRPC_GRPC_REQUEST_MAX_DEFAULT, ..._RESPONSE_... (zrpc/grpc.h). Those
+     * of data are the protocol's. */
+    size_t control_request_max, control_response_max;
     /* Optional: runs before each request's handler, may set call->user or refuse. */
     int (*intercept)(void *ctx, struct zrpc_call *call, struct zrpc_error *err);
     void *intercept_ctx;
@@ -43,7 +46,7 @@ int zrpc_server_add_listener(struct zrpc_server *s, struct zrpc_listener *l, str
 /* Accepts and serves until stopped; then closes the listeners, waits for what is under way, at most the
  * grace period, and cancels the rest. 0 when all connections have ended. */
 int zrpc_server_serve(struct zrpc_server *s, struct zrpc_error *err);
-/* Async-signal-safe, from any thread. The second call ends the grace period. */
+/* Async-signal-safe (errno stays as it is), from any thread. The second call ends the grace period. */
 void zrpc_server_stop(struct zrpc_server *s);
 /* After serve has returned. NULL is allowed. */
 void zrpc_server_close(struct zrpc_server *s);

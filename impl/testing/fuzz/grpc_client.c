@@ -91,7 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     send(&r, SIZE_MAX);
     while (in.len > 0 && step(&r, &in))
         collect(&r);
-    zrpc_grpc_client_fail(r.client, &gone);
+    zrpc_grpc_client_fail(r.client, 0, &gone);
     collect(&r);
     REQUIRE(r.n_done == r.n_calls);
     zrpc_grpc_client_free(r.client);
