@@ -52,7 +52,7 @@ TESTS    := $(TEST_C:%.c=$(BUILD)/test/%)
 SCRIPT_TESTS := $(wildcard scripts/*_test)
 SOURCES  := $(sort $(foreach dir,impl sim conformance wireevaluator,$(wildcard $(addprefix $(dir)/,*.[ch] */*.[ch] */*/*.[ch]))))
 
-.PHONY: all help tests test fasttest conformance certify memcheck asan tsan fuzz run-fuzzers lint format install staged clean setup
+.PHONY: all help tests test fasttest conformance conformance-transports conformance-transports-quick certify memcheck asan tsan fuzz run-fuzzers lint format install staged clean setup
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -65,6 +65,7 @@ help:
 #: make               build the libraries and the tools into build/
 #: make test          run all tests
 #: make conformance   run the conformance suite against the reference server
+#: make conformance-transports   the same over tls, ssh and local (-quick: without what waits)
 #: make fasttest      run all that waits, conformance suite included, with time 20 times as fast
 #: make certify       certify tcp, tls, local and ssh, each case 20 times (REPEAT)
 #: make memcheck      run the tests under valgrind
@@ -220,6 +221,9 @@ run-fuzzers: $(FUZZERS)
 
 conformance: all
 	$(Q)BUILD=$(BUILD) ./scripts/run-conformance
+
+conformance-transports conformance-transports-quick: all
+	$(Q)BUILD=$(BUILD) ./scripts/conformance-transports $(if $(findstring quick,$@),--quick)
 
 REPEAT ?= 20
 certify: all

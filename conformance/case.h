@@ -18,7 +18,6 @@ enum zrpc_case_flags {
     ZRPC_CASE_SLOW =
         1 << 0, /* waits for a deadline of the target; runs at the same time as other slow ones */
     ZRPC_CASE_HOSTILE = 1 << 1, /* may kill the target: it is asked afterwards whether it lives */
-    ZRPC_CASE_TCP = 1 << 2,     /* needs a TCP connection (resets, socket buffers) */
 };
 
 #define ZRPC_CASE_REQUIREMENTS_MAX 8

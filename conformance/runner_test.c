@@ -264,21 +264,6 @@ static void nothing_outlives_a_run(void)
     finish(&o);
 }
 
-static void cases_for_tcp_need_tcp(void)
-{
-    static const struct zrpc_case over_tcp = CASE("resets", ZRPC_MUST, ZRPC_CASE_TCP, fails);
-    const struct zrpc_selected selected = {.area = &area, .tc = &over_tcp};
-    struct outcome o = {.target.output = -1};
-    struct zrpc_runner runner = {.target = &o.target, .profile = &profile, .repeat = 1, .unprobed = true};
-
-    if (!CHECK_OK(zrpc_target_init_endpoint(&o.target, "local:client@nobody", &o.err)))
-        return;
-    CHECK_OK(zrpc_runner_run(&runner, &selected, 1, &o.results, &o.err));
-    CHECK_INT(o.results.rows[0].verdict, ZRPC_VERDICT_SKIP);
-    CHECK_STR(o.results.rows[0].run->got, "only over tcp");
-    finish(&o);
-}
-
 /*
  * Targets that die
  */
@@ -394,7 +379,6 @@ static const struct zrpc_test tests[] = {
     {"expectations are applied", expectations_are_applied},
     {"slow cases run together, and again alone where they fail", slow_cases_run_together},
     {"nothing outlives a run", nothing_outlives_a_run},
-    {"cases for tcp need tcp", cases_for_tcp_need_tcp},
     {"a crash is blamed on its case and survived", a_crash_is_blamed_and_survived},
     {"a hang is blamed on its case and survived", a_hang_is_blamed_and_survived},
     {"memory allocated by a declared length is seen", memory_by_length_is_seen},

@@ -35,6 +35,7 @@
 #define CLAUSE_CLOSE        "ZR-WIRE-012"
 #define CLAUSE_LOST         "ZR-WIRE-013"
 #define CLAUSE_VECTORS      "ZR-WIRE-014"
+#define CLAUSE_LOST_LATER   "ZR-WIRE-015"
 
 #define EVAL_BULK_DEFAULT (32u << 20) /* of the original */
 
@@ -99,7 +100,7 @@ void zrpc_eval_open(struct zrpc_eval_run *run, struct zrpc_eval_pair *pair);
 /* Closes what is open, the serving end first: what was started to connect can end by itself then. */
 void zrpc_eval_close_pair(struct zrpc_eval_pair *pair);
 void zrpc_eval_close(struct zrpc_eval_end *end);
-/* The serving end, as struct zrpc_evaluated_ops has it. */
+/* As struct zrpc_evaluated_ops has it. */
 void zrpc_eval_vanish(struct zrpc_eval_end *end);
 
 /* As in zrpc/timeoutconn.h: a number of bytes, 0, or a code. */

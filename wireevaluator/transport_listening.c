@@ -84,8 +84,8 @@ static int open_pair(struct zrpc_evaluated *base, zrpc_time deadline, struct zrp
     return rc;
 }
 
-/* A TCP connection is reset, whatever is on top of it. A pipe can only be closed, and the wire on it told
- * that this is no end in order. A unix socket resets the peer by itself when bytes are unread. */
+/* A TCP connection is reset, whatever is on top of it. The socket of a local wire resets the peer by itself
+ * when bytes are unread. Others are told that this is no end in order, and close. */
 static void vanish(struct zrpc_evaluated *base, struct zrpc_wire *wire)
 {
     struct sockaddr nobody = {.sa_family = AF_UNSPEC};
@@ -93,10 +93,11 @@ static void vanish(struct zrpc_evaluated *base, struct zrpc_wire *wire)
     socklen_t len = sizeof domain;
 
     (void)base;
-    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0)
-        zrpc_wire_shutdown(wire);
-    else if (domain == AF_INET || domain == AF_INET6)
+    (void)getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
+    if (domain == AF_INET || domain == AF_INET6)
         (void)connect(fd, &nobody, sizeof nobody);
+    else if (strcmp(wire->ops->name, "local") != 0)
+        zrpc_wire_shutdown(wire);
     zrpc_wire_close(wire);
 }
 

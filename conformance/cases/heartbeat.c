@@ -205,12 +205,24 @@ static void source_stalls(struct zrpc_run *run)
     zrpc_expect_steady_frames(p);
 }
 
+static bool is_unix_socket(int fd)
+{
+    int domain = AF_UNSPEC;
+    socklen_t len = sizeof domain;
+
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX;
+}
+
 static void sink_stalls(struct zrpc_run *run)
 {
     struct zrpc_transfer t;
 
     if (!zrpc_transfer_begin(run, ZRPC_OFFER_RECEIVE_STALLING, 1 << 20, &t))
         return;
+    if (is_unix_socket(t.peer->fd)) {
+        zrpc_run_skip(run, "a unix socket holds less than the stream: who writes cannot read meanwhile");
+        return;
+    }
     zrpc_peer_send_stream(t.peer, ZRPC_STREAM_TYPE, t.content);
     zrpc_run_step(run, "the target's sink takes nothing for a while");
     zrpc_expect(t.peer, ZRPC_OUT_ANSWER, t.offer.pause + zrpc_run_timing(run)->prompt);
@@ -284,7 +296,7 @@ static const struct zrpc_case cases[] = {
         .title = "A client that reads nothing for 13 s but heartbeats gets its whole stream",
         .requirements = {"ZR-HB-011", "ZR-HB-013"},
         .legal = "the answer and the complete stream",
-        .flags = ZRPC_CASE_SLOW | ZRPC_CASE_TCP,
+        .flags = ZRPC_CASE_SLOW,
         .budget = 120,
         .run = slow_reader,
     },
@@ -293,7 +305,7 @@ static const struct zrpc_case cases[] = {
         .title = "A client that neither reads nor heartbeats is given up",
         .requirements = {"ZR-HB-010"},
         .legal = "what was in flight, and then the end of the connection without an end of stream",
-        .flags = ZRPC_CASE_SLOW | ZRPC_CASE_TCP,
+        .flags = ZRPC_CASE_SLOW,
         .budget = 120,
         .run = dead_reader,
     },

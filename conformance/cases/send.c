@@ -307,7 +307,7 @@ static const struct zrpc_case cases[] = {
         .title = "A client that resets the connection inside the stream harms nobody",
         .requirements = {"ZR-SRV-002"},
         .legal = "the ping's answer on a fresh connection",
-        .flags = ZRPC_CASE_HOSTILE | ZRPC_CASE_TCP,
+        .flags = ZRPC_CASE_HOSTILE,
         .budget = 60,
         .run = client_resets,
     },

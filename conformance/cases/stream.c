@@ -377,7 +377,7 @@ static const struct zrpc_case cases[] = {
         .title = "A connection reset inside a stream leaves it incomplete and harms nobody",
         .requirements = {"ZR-STREAM-017", "ZR-SRV-002"},
         .legal = "the ping's answer on a fresh connection; nothing remains",
-        .flags = ZRPC_CASE_HOSTILE | ZRPC_CASE_TCP,
+        .flags = ZRPC_CASE_HOSTILE,
         .budget = 60,
         .run = reset_inside,
     },

@@ -95,6 +95,9 @@ void zrpc_relay_give_turn(struct zrpc_relay *r);
 struct zrpc_reference;
 int zrpc_reference_start(const struct zrpc_timing *timing, struct zrpc_reference **out,
                          struct zrpc_error *err);
+/* The same over another transport; takes the listener, also where it fails. */
+int zrpc_reference_start_on(struct zrpc_listener *listener, const struct zrpc_timing *timing,
+                            struct zrpc_reference **out, struct zrpc_error *err);
 /* "tcp:127.0.0.1:PORT" */
 const char *zrpc_reference_endpoint(const struct zrpc_reference *r);
 void zrpc_reference_stop(struct zrpc_reference *r);

@@ -38,6 +38,12 @@ static void ssh_idle(struct zrpc_ssh_wire *pair)
     zrpc_ssh_process_listen(&((struct ssh_wire *)pair)->process);
 }
 
+/* An aborted wire must not look like one that ends in order, which the end of its stdin is to ssh. */
+static void ssh_interrupt(struct zrpc_ssh_wire *pair)
+{
+    zrpc_ssh_process_terminate(&((struct ssh_wire *)pair)->process);
+}
+
 /* A wire that was half-closed has bytes under way that ssh should still deliver. */
 static void ssh_release(struct zrpc_ssh_wire *pair)
 {
@@ -52,6 +58,7 @@ static const struct zrpc_ssh_side side = {
     .ended = ssh_ended,
     .explain = ssh_explain,
     .idle = ssh_idle,
+    .interrupt = ssh_interrupt,
     .release = ssh_release,
 };
 

@@ -198,10 +198,16 @@ void zrpc_ssh_process_explain(struct zrpc_ssh_process *p, struct zrpc_error *err
     zrpc_fail(err, err->code, "%s%s%s%s", err->text, status, n > 0 ? "; its stderr: " : "", said);
 }
 
+void zrpc_ssh_process_terminate(struct zrpc_ssh_process *p)
+{
+    if (!p->ended)
+        kill(-p->pid, SIGTERM);
+}
+
 void zrpc_ssh_process_end(struct zrpc_ssh_process *p, zrpc_time grace)
 {
     if (!zrpc_ssh_process_wait(p, zrpc_now() + grace, NULL)) {
-        kill(-p->pid, SIGTERM);
+        zrpc_ssh_process_terminate(p);
         if (!zrpc_ssh_process_wait(p, zrpc_now() + p->patience, NULL))
             reap(p);
     }

@@ -34,6 +34,8 @@ bool zrpc_ssh_process_wait(struct zrpc_ssh_process *p, zrpc_time deadline, const
 bool zrpc_ssh_process_failed(const struct zrpc_ssh_process *p);
 /* Appends ": PROGRAM ended with status 255, saying: ..." as far as known to err's text. */
 void zrpc_ssh_process_explain(struct zrpc_ssh_process *p, struct zrpc_error *err);
+/* SIGTERM, unless it has ended. */
+void zrpc_ssh_process_terminate(struct zrpc_ssh_process *p);
 /* Waits `grace` for its end, then SIGTERM, p->patience (a second), SIGKILL; reaps, and closes what start
  * opened, but for the caller's ends. */
 void zrpc_ssh_process_end(struct zrpc_ssh_process *p, zrpc_time grace);

@@ -9,8 +9,7 @@ const char zrpc_ssh_helo[ZRPC_SSH_MESSAGE_LEN] = "SSHCON_HELO";
 const char zrpc_ssh_begin[ZRPC_SSH_MESSAGE_LEN] = "SSHCON_BEGIN";
 const char zrpc_ssh_proxy_error[ZRPC_SSH_MESSAGE_LEN] = "SSHCON_PROXY_ERROR";
 
-/* Nobody reads what is written here any more. A process that ends closes its descriptors one after the other,
- * in no order one could rely on. */
+/* Nobody reads what is written here any more. */
 static bool reader_gone(int fd)
 {
     struct pollfd p = {.fd = fd};
@@ -94,8 +93,7 @@ static void ssh_shutdown(struct zrpc_wire *wire)
     w->shut_down = true;
     if (w->inner != NULL)
         zrpc_wire_shutdown(w->inner);
-    if (w->side->interrupt != NULL)
-        w->side->interrupt(w);
+    w->side->interrupt(w);
     pthread_mutex_unlock(&w->lock);
 }
 

@@ -12,7 +12,9 @@
 
 #define ZRPC_SSH_MESSAGE_LEN 31
 
-#define ZRPC_SSH_END_MS 10 /* how long an end of file is held back, to see whether the peer is gone */
+/* How long an end of file is held back at most, to see whether the peer is gone: a process that ends closes
+ * its descriptors one after the other, in no order, and on a busy machine takes its time. */
+#define ZRPC_SSH_END_MS 250
 
 extern const char zrpc_ssh_helo[ZRPC_SSH_MESSAGE_LEN];
 extern const char zrpc_ssh_begin[ZRPC_SSH_MESSAGE_LEN];
@@ -29,7 +31,7 @@ struct zrpc_ssh_side {
     void (*explain)(struct zrpc_ssh_wire *w, struct zrpc_error *err);
     /* There was nothing to read or write: time for housekeeping. With the lock held. */
     void (*idle)(struct zrpc_ssh_wire *w);
-    /* Optional: wakes a thread that waits for something else than the descriptors. */
+    /* The wire is aborted. With the lock held. */
     void (*interrupt)(struct zrpc_ssh_wire *w);
     /* Both descriptors are closed; frees the wire. */
     void (*release)(struct zrpc_ssh_wire *w);

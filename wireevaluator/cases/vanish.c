@@ -6,64 +6,114 @@ static bool is_error(ssize_t rc)
     return rc < 0 && rc != ZRPC_ERR_TIMEOUT && rc != ZRPC_ERR_AGAIN && rc != ZRPC_ERR_CLOSED;
 }
 
-static void expect_error(struct zrpc_eval_run *run, const char *what, ssize_t rc)
+static void expect_error(struct zrpc_eval_run *run, const char *clause, const char *what, ssize_t rc)
 {
     if (!is_error(rc))
-        zrpc_eval_fail(run, CLAUSE_LOST, "an error", "%s: %s", what,
+        zrpc_eval_fail(run, clause, "an error", "%s: %s", what,
                        rc == 0 ? "the end of the byte stream, or success" : zrpc_eval_outcome(rc));
 }
 
-/* The serving side has read half of what was sent to it. */
-static void leave_unread(struct zrpc_eval_pair *pair)
+static const char *const names[] = {"connecting", "serving"};
+
+/* The side has read half of what was sent to it. */
+static void leave_unread(struct zrpc_eval_pair *pair, int side)
 {
-    zrpc_eval_must_write(&pair->ends[0], CLAUSE_BYTES, "half of this", 12);
-    zrpc_eval_must_read(&pair->ends[1], CLAUSE_BYTES, "half o", 6);
+    zrpc_eval_must_write(&pair->ends[1 - side], CLAUSE_BYTES, "half of this", 12);
+    zrpc_eval_must_read(&pair->ends[side], CLAUSE_BYTES, "half o", 6);
 }
 
-static void not_eof(struct zrpc_eval_run *run, struct zrpc_eval_pair *pair)
+/* Each side in turn is the one that vanishes. */
+static void each_side(struct zrpc_eval_run *run, struct zrpc_eval_pair *pair,
+                      void (*one)(struct zrpc_eval_run *run, struct zrpc_eval_pair *pair, int side))
+{
+    for (int side = EVAL_SERVING; side >= EVAL_CONNECTING; side--) {
+        leave_unread(pair, side);
+        one(run, pair, side);
+        zrpc_eval_close_pair(pair);
+        if (side == EVAL_SERVING)
+            zrpc_eval_open(run, pair);
+    }
+}
+
+static void expect_no_eof(struct zrpc_eval_run *run, const char *clause, struct zrpc_eval_end *end)
 {
     uint8_t buf[16];
     ssize_t n;
 
-    leave_unread(pair);
-    zrpc_eval_step(run, CLAUSE_LOST, "the serving side vanishes, then the other reads");
-    zrpc_eval_vanish(&pair->ends[1]);
     do
-        n = zrpc_eval_read(&pair->ends[0], buf, sizeof buf);
+        n = zrpc_eval_read(end, buf, sizeof buf);
     while (n > 0);
-    expect_error(run, "reading", n);
+    expect_error(run, clause, "reading", n);
+}
+
+static void vanish_then_read(struct zrpc_eval_run *run, struct zrpc_eval_pair *pair, int side)
+{
+    zrpc_eval_step(run, CLAUSE_LOST, "the %s side vanishes, then the other reads", names[side]);
+    zrpc_eval_vanish(&pair->ends[side]);
+    expect_no_eof(run, CLAUSE_LOST, &pair->ends[1 - side]);
+}
+
+static void not_eof(struct zrpc_eval_run *run, struct zrpc_eval_pair *pair)
+{
+    each_side(run, pair, vanish_then_read);
+}
+
+/* Nothing that is written can tell then. */
+static void vanish_after_close_write(struct zrpc_eval_run *run, struct zrpc_eval_pair *pair, int side)
+{
+    zrpc_eval_step(run, CLAUSE_LOST_LATER, "CloseWrite; the %s side vanishes, and the other reads",
+                   names[side]);
+    zrpc_eval_must_close_write(&pair->ends[1 - side], CLAUSE_EOF);
+    zrpc_eval_vanish(&pair->ends[side]);
+    expect_no_eof(run, CLAUSE_LOST_LATER, &pair->ends[1 - side]);
+}
+
+static void after_close_write(struct zrpc_eval_run *run, struct zrpc_eval_pair *pair)
+{
+    each_side(run, pair, vanish_after_close_write);
+}
+
+static void vanish_under_calls(struct zrpc_eval_run *run, struct zrpc_eval_pair *pair, int side)
+{
+    struct zrpc_eval_task reader = {0}, writer = {0};
+
+    zrpc_eval_step(run, CLAUSE_LOST, "the %s side vanishes under a blocked read and a blocked write",
+                   names[side]);
+    zrpc_eval_block(&reader, &pair->ends[1 - side], ZRPC_READ);
+    zrpc_eval_block(&writer, &pair->ends[1 - side], ZRPC_WRITE);
+    zrpc_eval_vanish(&pair->ends[side]);
+    zrpc_eval_join(&reader);
+    zrpc_eval_join(&writer);
+    expect_error(run, CLAUSE_LOST, "the blocked read", reader.rc);
+    expect_error(run, CLAUSE_LOST, "the blocked write", writer.rc);
 }
 
 static void blocked_calls(struct zrpc_eval_run *run, struct zrpc_eval_pair *pair)
 {
-    struct zrpc_eval_task reader = {0}, writer = {0};
+    each_side(run, pair, vanish_under_calls);
+}
 
-    leave_unread(pair);
-    zrpc_eval_step(run, CLAUSE_LOST, "the serving side vanishes under a blocked read and a blocked write");
-    zrpc_eval_block(&reader, &pair->ends[0], ZRPC_READ);
-    zrpc_eval_block(&writer, &pair->ends[0], ZRPC_WRITE);
-    zrpc_eval_vanish(&pair->ends[1]);
-    zrpc_eval_join(&reader);
-    zrpc_eval_join(&writer);
-    expect_error(run, "the blocked read", reader.rc);
-    expect_error(run, "the blocked write", writer.rc);
+static void vanish_then_write(struct zrpc_eval_run *run, struct zrpc_eval_pair *pair, int side)
+{
+    struct zrpc_eval_end *end = &pair->ends[1 - side];
+    int rc = 0;
+
+    zrpc_eval_step(run, CLAUSE_LOST, "the %s side vanishes, then the other writes until that fails",
+                   names[side]);
+    zrpc_eval_vanish(&pair->ends[side]);
+    for (uint64_t written = 0; rc == 0 && written < EVAL_ENDLESS; written += 8) {
+        rc = zrpc_eval_write(end, "anybody?", 8, NULL);
+        if (rc == 0)
+            zrpc_eval_sleep_ms(written < 80 ? 10 : 1);
+    }
+    expect_error(run, CLAUSE_LOST, "writing", rc);
+    zrpc_eval_step(run, CLAUSE_LOST, "once more");
+    expect_error(run, CLAUSE_LOST, "writing once more", zrpc_eval_write(end, "anybody?", 8, NULL));
 }
 
 static void writing_fails(struct zrpc_eval_run *run, struct zrpc_eval_pair *pair)
 {
-    int rc = 0;
-
-    leave_unread(pair);
-    zrpc_eval_step(run, CLAUSE_LOST, "the serving side vanishes, then the other writes until that fails");
-    zrpc_eval_vanish(&pair->ends[1]);
-    for (uint64_t written = 0; rc == 0 && written < EVAL_ENDLESS; written += 8) {
-        rc = zrpc_eval_write(&pair->ends[0], "anybody?", 8, NULL);
-        if (rc == 0)
-            zrpc_eval_sleep_ms(written < 80 ? 10 : 1);
-    }
-    expect_error(run, "writing", rc);
-    zrpc_eval_step(run, CLAUSE_LOST, "once more");
-    expect_error(run, "writing once more", zrpc_eval_write(&pair->ends[0], "anybody?", 8, NULL));
+    each_side(run, pair, vanish_then_write);
 }
 
 static const struct zrpc_eval_case cases[] = {
@@ -73,6 +123,12 @@ static const struct zrpc_eval_case cases[] = {
      ZRPC_MUST,
      60,
      not_eof},
+    {"vanish.after-closewrite",
+     "a peer that vanishes after our CloseWrite is an error, not the end of the byte stream",
+     {CLAUSE_LOST_LATER, CLAUSE_BYTES, CLAUSE_EOF},
+     ZRPC_SHOULD,
+     60,
+     after_close_write},
     {"vanish.blocked-calls",
      "calls that are blocked when the peer vanishes fail",
      {CLAUSE_LOST, CLAUSE_BYTES},

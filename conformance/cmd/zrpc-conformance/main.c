@@ -5,8 +5,10 @@
 
 #include "conformance/cmd/zrpc-conformance/options.h"
 #include "conformance/file.h"
+#include "conformance/mutants/mutant.h"
 #include "conformance/report.h"
 #include "conformance/traceability.h"
+#include "zrpc/config.h"
 
 enum { EXIT_CONFORMANT = 0, EXIT_NOT_CONFORMANT = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3 };
 
@@ -132,6 +134,25 @@ static bool wants_colours(const struct zrpc_options *o)
     return strcmp(o->colour, "always") == 0;
 }
 
+/* The reference server behind the listener of the configuration, and its dialer as the target. */
+static int serve_in_process(const char *file, const struct zrpc_profile *profile, struct zrpc_target *target,
+                            struct zrpc_reference **reference, struct zrpc_error *err)
+{
+    char endpoint[ZRPC_ADDRESS_MAX + sizeof "config:"];
+    struct zrpc_listener *listener;
+    struct zrpc_config *config;
+    int rc = zrpc_config_load(file, &config, NULL, err);
+
+    if (rc < 0)
+        return rc;
+    rc = zrpc_config_listen(config, &listener, err);
+    zrpc_config_free(config);
+    if (rc == 0)
+        rc = zrpc_reference_start_on(listener, &profile->timing, reference, err);
+    snprintf(endpoint, sizeof endpoint, "config:%s", file);
+    return rc == 0 ? zrpc_target_init_endpoint(target, endpoint, err) : rc;
+}
+
 static int init_target(struct zrpc_target *target, const struct zrpc_options *o, struct zrpc_error *err)
 {
     int rc = 0;
@@ -148,6 +169,7 @@ static int run_cases(const struct zrpc_options *o)
     struct zrpc_console console = {.out = stdout, .colours = wants_colours(o), .verbose = o->verbose};
     struct zrpc_expectations expectations = {0};
     struct zrpc_target target = {.output = -1};
+    struct zrpc_reference *reference = NULL;
     struct zrpc_profile profile = {0};
     struct zrpc_results results = {0};
     struct zrpc_selected *cases = NULL;
@@ -166,7 +188,9 @@ static int run_cases(const struct zrpc_options *o)
         rc = load_profile(&profile, o, &err);
     if (rc == 0 && o->expectations != NULL)
         rc = zrpc_expectations_load(&expectations, o->expectations, &zrpc_cases, &err);
-    if (rc == 0)
+    if (rc == 0 && o->in_process != NULL)
+        rc = serve_in_process(o->in_process, &profile, &target, &reference, &err);
+    else if (rc == 0)
         rc = init_target(&target, o, &err);
     if (rc == 0)
         rc = zrpc_runner_run(&runner, cases, n, &results, &err);
@@ -179,6 +203,7 @@ static int run_cases(const struct zrpc_options *o)
     else
         status = zrpc_results_good(&results) ? EXIT_CONFORMANT : EXIT_NOT_CONFORMANT;
     zrpc_target_stop(&target);
+    zrpc_reference_stop(reference);
     zrpc_results_dispose(&results);
     zrpc_expectations_dispose(&expectations);
     zrpc_profile_dispose(&profile);

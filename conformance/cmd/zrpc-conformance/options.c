@@ -79,6 +79,7 @@ static int take_requirements(struct zrpc_options *o, const char *value, struct z
     }
 TEXT_OPTION(target)
 TEXT_OPTION(exec)
+TEXT_OPTION(in_process)
 TEXT_OPTION(profile)
 TEXT_OPTION(expectations)
 TEXT_OPTION(tap)
@@ -97,6 +98,9 @@ static const struct {
      take_target},
     {"--exec", "COMMAND", "start the server, and again if it dies; it prints \"listening on ENDPOINT\"",
      take_exec},
+    {"--in-process", "FILE",
+     "test the reference server, in this process, over what the configuration FILE says: for local",
+     take_in_process},
     {"--profile", "FILE", "what the target offers (see `zrpc-conformance profile`)", take_profile},
     {"--expect", "FILE", "known shortcomings: lines `xfail|may-fail CASE-GLOB REASON`", take_expectations},
     {"--case", "GLOB", "only cases whose id matches; may be repeated", take_case},
@@ -172,8 +176,10 @@ static int take_one(struct zrpc_options *o, int argc, char **argv, int *i, struc
 
 static int check_options(const struct zrpc_options *o, struct zrpc_error *err)
 {
-    if (o->command == ZRPC_COMMAND_SERVER && o->target == NULL && o->exec == NULL)
-        return zrpc_fail(err, ZRPC_ERR_USAGE, "--target or --exec is needed");
+    bool target = o->target != NULL || o->exec != NULL;
+
+    if (o->command == ZRPC_COMMAND_SERVER && target == (o->in_process != NULL))
+        return zrpc_fail(err, ZRPC_ERR_USAGE, "--target or --exec, or else --in-process, is needed");
     if (o->untested != NULL && !o->requirements)
         return zrpc_fail(err, ZRPC_ERR_USAGE, "--untested belongs to list --requirements");
     if (strcmp(o->colour, "auto") != 0 && strcmp(o->colour, "always") != 0 && strcmp(o->colour, "never") != 0)

@@ -13,6 +13,7 @@ enum zrpc_command { ZRPC_COMMAND_SERVER, ZRPC_COMMAND_LIST, ZRPC_COMMAND_PROFILE
 struct zrpc_options {
     enum zrpc_command command;
     const char *target, *exec;
+    const char *in_process; /* a configuration file: the reference server, in this process */
     const char *profile, *expectations;
     const char *tap, *junit, *json, *html;
     const char *untested; /* list --requirements: the list of what is not tested over the wire */

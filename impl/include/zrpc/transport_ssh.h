@@ -32,13 +32,17 @@ struct zrpc_ssh_options {
  * not reach the daemon, ZRPC_ERR_TIMEOUT. The wire's failures, too, name what ssh said and how it ended.
  *
  * Closing ends ssh and reaps it, so it may take a while: after close_write ssh has a second to end by itself,
- * then SIGTERM, and after another second SIGKILL. On both sides the end of file is held back for up to 10 ms,
- * to see whether the peer has half-closed or is gone: then it is ZRPC_ERR_RESET. */
+ * then SIGTERM, and after another second SIGKILL. The end of file is held back for up to 250 ms, to see
+ * whether the peer has half-closed or is gone: then it is ZRPC_ERR_RESET. */
 int zrpc_ssh_dialer(const struct zrpc_ssh_options *options, struct zrpc_dialer **out, struct zrpc_error *err);
 
 /* Listens on SOCKDIR/IDENTITY for each of the identities. A stale socket there is replaced; ZRPC_ERR_LISTEN
  * for a directory that others may enter (mode & 0007), a socket that somebody listens on, and any other file.
  * An accepted wire's `authenticate` receives the descriptors and does the opening exchange, within 10 s.
+ *
+ * A client whose ssh is gone is ZRPC_ERR_RESET, not the end of file, until this side has half-closed: then
+ * sshd's closed pipe says the same for both (ZR-WIRE-015). A client that is killed itself leaves an ssh that
+ * carries the end of its input over in order: the end of file here, too, and an error only of writing.
  * Closing a wire that has not failed tells the proxy of a normal end. */
 int zrpc_stdinserver_listen(const char *sockdir, const char *const *identities, size_t n,
                             struct zrpc_listener **out, struct zrpc_error *err);

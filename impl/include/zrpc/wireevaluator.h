@@ -13,7 +13,7 @@
 
 #include "zrpc/wire.h"
 
-#define ZRPC_WIREEVALUATOR_ABI 1 /* changes with this header or with zrpc/wire.h */
+#define ZRPC_WIREEVALUATOR_ABI 2 /* changes with this header or with zrpc/wire.h */
 
 struct zrpc_evaluated;
 
@@ -23,10 +23,10 @@ struct zrpc_evaluated_ops {
      * are open. At most until `deadline`. */
     int (*open_pair)(struct zrpc_evaluated *t, zrpc_time deadline, struct zrpc_wire *out[2],
                      struct zrpc_error *err);
-    /* Optional. Makes the serving side's end vanish as if its process or host had died, and closes it:
+    /* Optional. Makes an end of either side vanish as if its process or host had died, and closes it:
      * nothing may tell the peer that the byte stream ended in order. NULL: closing it with bytes unread does
      * that. */
-    void (*vanish)(struct zrpc_evaluated *t, struct zrpc_wire *serving);
+    void (*vanish)(struct zrpc_evaluated *t, struct zrpc_wire *end);
     /* For the certificate: the configuration, in lines; NULL if there is none. Lives as long as t. */
     const char *(*configuration)(const struct zrpc_evaluated *t);
     void (*close)(struct zrpc_evaluated *t);
