@@ -538,6 +538,9 @@ static void callers_cancel(void)
     start();
     CHECK_OK(zrpc_cancel_init(&cancel, NULL));
     CHECK_OK(ping_with("not yet", &options, NULL, &err));
+    zrpc_resource_fail_at(1); /* the descriptor that tells the end of a call that may be cancelled */
+    CHECK_CODE(ping_with("x", &options, NULL, &err), ZRPC_ERR_SYSTEM);
+    zrpc_resource_fail_at(0);
     for (int i = 0; i < 3; i++)
         CHECK_INT(pthread_create(&threads[i], NULL, call_cancellable, &cancel), 0);
     AWAIT(rig.waiting == 3);

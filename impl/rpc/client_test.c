@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "testing/alloc.h"
 #include "testing/certificates.h"
 #include "testing/suite.h"
 #include "zrpc/server.h"
@@ -482,6 +483,138 @@ static void a_server_that_hangs_up_is_tried_again(void)
     stop(&f);
 }
 
+static void *babble(void *arg)
+{
+    struct dead_end *d = arg;
+    struct pollfd p = {.fd = d->fd, .events = POLLIN};
+
+    while (zrpc_await(p, ZRPC_NEVER, &d->stop, NULL) == 0) {
+        int fd = accept4(d->fd, NULL, NULL, SOCK_CLOEXEC);
+
+        if (fd >= 0 && CHECK_INT(write(fd, "220 mail.example ESMTP\r\n", 24), 24))
+            d->held[d->n_held++ % 64] = fd; /* few enough */
+    }
+    return NULL;
+}
+
+/* Trying again would not help: it ends at once, without a deadline. */
+static void a_server_of_another_kind_is_given_up(void)
+{
+    struct zrpc_client *c;
+    struct zrpc_error err = {0};
+    struct dead_end d;
+
+    begin(&d, &kinds[1]);
+    d.running = CHECK_INT(pthread_create(&d.thread, NULL, babble, &d), 0);
+    c = client_of(d.dialer);
+    CHECK_CODE(zrpc_client_wait_for_connectivity(c, ZRPC_NEVER, NULL, &err), ZRPC_ERR_HANDSHAKE);
+    CHECK_CONTAINS(err.text, "data");
+    CHECK_CONTAINS(err.text, " rpc failed to answer: ");
+    CHECK_CONTAINS(err.text, "version handshake");
+    zrpc_client_close(c);
+    end(&d);
+}
+
+static void messages_have_limits(void)
+{
+    struct zrpc_server_options server = {.control_request_max = 200};
+    struct zrpc_client_options client = {.control_request_max = 300, .control_response_max = 100};
+    const struct zrpc_call_options call = {.deadline = ZRPC_NEVER};
+    struct fixture f = {0};
+    struct zrpc_error err;
+    char message[400] = "";
+
+    start(&f, &server, &client);
+    CHECK_OK(zrpc_client_ping_control(f.client, &call, "short", &err));
+    memset(message, 'x', 150); /* the answer is too long for the client */
+    CHECK_CODE(zrpc_client_ping_control(f.client, &call, message, &err), ZRPC_ERR_TOO_BIG);
+    memset(message, 'x', 250); /* for the server */
+    CHECK_CODE(zrpc_client_ping_control(f.client, &call, message, &err), ZRPC_ERR_HANDLER);
+    memset(message, 'x', 350); /* for the client to send */
+    CHECK_CODE(zrpc_client_ping_control(f.client, &call, message, &err), ZRPC_ERR_TOO_BIG);
+    stop(&f);
+
+    server = (struct zrpc_server_options){.control_response_max = 100};
+    client = (struct zrpc_client_options){0};
+    f = (struct fixture){0};
+    start(&f, &server, &client);
+    message[150] = '\0';
+    CHECK_CODE(zrpc_client_ping_control(f.client, &call, message, &err), ZRPC_ERR_HANDLER);
+    CHECK_CONTAINS(err.text, "100");
+    CHECK_OK(zrpc_client_ping_control(f.client, &call, "short", &err));
+    stop(&f);
+}
+
+/* Which logger got lines. */
+static atomic_uint lines[3];
+
+static void count_line(void *ctx, enum zrpc_log_level level, const char *line)
+{
+    (void)level;
+    (void)line;
+    atomic_fetch_add((atomic_uint *)ctx, 1);
+}
+
+static void there_are_three_loggers(void)
+{
+    struct zrpc_server_options server = {0};
+    struct zrpc_log logs[3];
+    struct zrpc_client_options all = {.log = &logs[0], .log_control = &logs[1], .log_data = &logs[2]},
+                               one = {.log = &logs[0]};
+    struct fixture f = {0};
+    struct zrpc_error err;
+
+    for (int i = 0; i < 3; i++)
+        logs[i] = (struct zrpc_log){.sink = count_line, .ctx = &lines[i], .level = ZRPC_LOG_DEBUG};
+    start(&f, &server, &all);
+    CHECK_OK(ping_data(f.client, ZRPC_NEVER, NULL, &err));
+    CHECK(lines[0] == 0 && lines[2] > 0);
+    CHECK_OK(ping_control(f.client, ZRPC_NEVER, NULL, &err));
+    CHECK(lines[0] == 0);
+    CHECK_OK(zrpc_client_wait_for_connectivity(f.client, zrpc_now() + PROMPT, NULL, &err));
+    CHECK(lines[0] > 0);
+    stop(&f);
+    CHECK(lines[1] > 0);
+
+    memset(lines, 0, sizeof lines);
+    f = (struct fixture){0};
+    start(&f, &server, &one);
+    CHECK_OK(ping_data(f.client, ZRPC_NEVER, NULL, &err));
+    CHECK(lines[0] > 0);
+    stop(&f);
+    CHECK(lines[0] > 1 && lines[1] == 0 && lines[2] == 0);
+}
+
+static int make_and_close(void *arg)
+{
+    static const struct zrpc_log log = {.sink = count_line, .ctx = &lines[0], .level = ZRPC_LOG_ERROR};
+    const struct zrpc_client_options options = {.log = &log};
+    struct zrpc_client *c = NULL;
+    int rc = zrpc_client_new(((struct dead_end *)arg)->dialer, &options, &c, NULL);
+
+    zrpc_client_close(c);
+    return rc;
+}
+
+static void scarcity(void)
+{
+    struct zrpc_error err;
+    struct dead_end d;
+
+    begin(&d, &kinds[5]);
+    CHECK(zrpc_alloc_each(make_and_close, &d) > 4);
+    CHECK_INT(zrpc_resource_each(make_and_close, &d), 4); /* two descriptors, two threads */
+    for (long n = 1; n <= 4; n++) {                       /* of waiting: two descriptors, two threads */
+        struct zrpc_client *c = client_of(d.dialer);
+
+        zrpc_resource_fail_at(n);
+        CHECK(zrpc_client_wait_for_connectivity(c, zrpc_now() + 100 * MS, NULL, &err) < 0);
+        zrpc_resource_fail_at(0);
+        zrpc_client_close(c);
+    }
+    end(&d);
+}
+
 static const struct zrpc_test tests[] = {
     {"deadlines end calls in every step", deadlines_end_calls_in_every_step},
     {"calls can be cancelled in every step", calls_can_be_cancelled_in_every_step},
@@ -489,6 +622,10 @@ static const struct zrpc_test tests[] = {
     {"where nobody listens, waiting goes on until its deadline",
      where_nobody_listens_waiting_goes_on_until_its_deadline},
     {"a server that hangs up is tried again", a_server_that_hangs_up_is_tried_again},
+    {"a server of another kind is given up", a_server_of_another_kind_is_given_up},
+    {"messages have limits", messages_have_limits},
+    {"there are three loggers", there_are_three_loggers},
+    {"scarcity", scarcity},
     {NULL, NULL},
 };
 
