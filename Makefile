@@ -52,7 +52,7 @@ TESTS    := $(TEST_C:%.c=$(BUILD)/test/%)
 SCRIPT_TESTS := $(wildcard scripts/*_test)
 SOURCES  := $(sort $(foreach dir,impl sim conformance wireevaluator,$(wildcard $(addprefix $(dir)/,*.[ch] */*.[ch] */*/*.[ch]))))
 
-.PHONY: all help tests test fasttest conformance conformance-transports conformance-transports-quick certify memcheck asan tsan fuzz run-fuzzers lint format install staged clean setup
+.PHONY: all help tests test soak fasttest conformance conformance-transports conformance-transports-quick certify memcheck asan tsan fuzz run-fuzzers lint format install staged clean setup
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -67,6 +67,7 @@ help:
 #: make conformance   run the conformance suite against the reference server
 #: make conformance-transports   the same over tls, ssh and local (-quick: without what waits)
 #: make fasttest      run all that waits, conformance suite included, with time 20 times as fast
+#: make soak          replicate RUNS (200) times over a link that breaks by chance, from seed SEED (1) on
 #: make certify       certify tcp, tls, local and ssh, each case 20 times (REPEAT)
 #: make memcheck      run the tests under valgrind
 #: make asan, tsan    run the tests under the sanitizers
@@ -86,7 +87,7 @@ $(SETUP): scripts/setup
 	$(Q)./scripts/setup $(GROUPS)
 	$(Q)mkdir -p $(@D) && touch $@
 
-all tests memcheck fasttest: | $(SETUP)
+all tests memcheck fasttest soak: | $(SETUP)
 
 setup:
 	$(Q)./scripts/setup build test memcheck lint fuzz
@@ -183,6 +184,11 @@ ACCELERATED = $(patsubst %.c,$(BUILD)/test/%,$(shell grep -l zrpc_suite_main_acc
 
 fasttest: all tests
 	$(Q)BUILD=$(BUILD) ./scripts/fasttest $(ACCELERATED)
+
+RUNS     ?= 200
+SEED     ?= 1
+soak: all
+	$(Q)BUILD=$(BUILD) ./scripts/soak -s $(SEED) -n $(RUNS)
 
 memcheck: all tests
 	$(Q)BUILD=$(BUILD) ./scripts/run-tests --memcheck $(TESTS)

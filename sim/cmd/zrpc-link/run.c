@@ -39,24 +39,35 @@ static int wait_for(pid_t pid)
     return status;
 }
 
-/* The command with {} replaced by the address. */
+/* The argument with its first {} replaced by the address; NULL: no memory. */
+static char *fill_in(const char *arg, const char *address)
+{
+    const char *at = strstr(arg, "{}");
+    char *out = NULL;
+
+    if (at == NULL)
+        return strdup(arg);
+    return asprintf(&out, "%.*s%s%s", (int)(at - arg), arg, address, at + 2) < 0 ? NULL : out;
+}
+
 static int run_command(const struct program *p, const char *address, int *status, struct zrpc_error *err)
 {
-    char text[ZRPC_ADDRESS_MAX];
     char *argv[CLI_LIST_MAX + 1] = {NULL};
     pid_t pid;
-    int rc;
+    int rc = 0;
 
-    snprintf(text, sizeof text, "%s", address);
+    for (size_t i = 0; i < p->args.n && rc == 0; i++)
+        if ((argv[i] = fill_in(p->args.items[i], address)) == NULL)
+            rc = zrpc_fail(err, ZRPC_ERR_NOMEM, "out of memory for a command");
+    if (rc == 0 && setenv("ZRPC_LINK", address, 1) < 0)
+        rc = zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "setenv");
+    if (rc == 0 && (rc = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ)) != 0)
+        rc = zrpc_fail_errno(err, ZRPC_ERR_USAGE, rc, "run %s", argv[0]);
+    if (rc == 0)
+        *status = wait_for(pid);
     for (size_t i = 0; i < p->args.n; i++)
-        argv[i] = strcmp(p->args.items[i], "{}") == 0 ? text : (char *)(uintptr_t)p->args.items[i];
-    if (setenv("ZRPC_LINK", address, 1) < 0)
-        return zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "setenv");
-    rc = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
-    if (rc != 0)
-        return zrpc_fail_errno(err, ZRPC_ERR_USAGE, rc, "run %s", argv[0]);
-    *status = wait_for(pid);
-    return 0;
+        free(argv[i]);
+    return rc;
 }
 
 static void explain(const struct program *p, uint64_t run, int status, unsigned failures)
