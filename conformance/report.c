@@ -45,7 +45,9 @@ static void add_part(struct zrpc_buf *out, const char *indent, const char *name,
     while (*text != '\0') {
         size_t line = strcspn(text, "\n");
 
-        zrpc_text_add(out, "%s%-11s%.*s\n", indent, name, (int)line, text);
+        zrpc_text_add(out, "%s%-11s", indent, name);
+        zrpc_text_add_shown(out, zrpc_view(text, line));
+        zrpc_text_add(out, "\n");
         text += text[line] == '\n' ? line + 1 : line;
         name = "";
     }

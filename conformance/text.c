@@ -39,33 +39,40 @@ char *zrpc_text_take(struct zrpc_buf *text)
     return copy;
 }
 
-/* Length of the UTF-8 sequence that this byte begins. */
-static size_t sequence_len(uint8_t lead)
+/* The first character, as it is shown; takes it off the view. */
+static void take_shown(struct zrpc_buf *text, struct zrpc_view *v)
 {
-    return lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    size_t printable = zrpc_utf8_printable(*v), n = zrpc_utf8_sequence(*v);
+    struct zrpc_view front = zrpc_view_take(v, n == 0 ? 1 : n);
+
+    if (printable > 0)
+        zrpc_text_add(text, "%.*s", (int)front.len, (const char *)front.data);
+    else
+        for (size_t i = 0; i < front.len; i++)
+            zrpc_text_add(text, "\\x%02x", front.data[i]);
+}
+
+void zrpc_text_add_shown(struct zrpc_buf *text, struct zrpc_view utf8)
+{
+    while (utf8.len > 0)
+        take_shown(text, &utf8);
 }
 
 void zrpc_text_add_quoted(struct zrpc_buf *text, struct zrpc_view utf8)
 {
-    static const char short_escapes[] = "\nn\rr\tt\"\"\\\\";
-    const char *escape;
-    size_t n;
+    static const char short_escapes[] = "\nn\rr\tt\"\"\\\\"; /* pairs: the byte, what follows the backslash */
 
     zrpc_text_add(text, "\"");
-    for (size_t i = 0; i < utf8.len; i += n) {
-        uint8_t c = utf8.data[i];
+    while (utf8.len > 0) {
+        uint8_t c = utf8.data[0];
+        const char *escape = c == 0 ? NULL : strchr(short_escapes, c);
 
-        n = sequence_len(c);
-        if (i + n > utf8.len)
-            n = utf8.len - i;
-        escape = c == 0 ? NULL : strchr(short_escapes, c);
-        if (escape != NULL && (escape - short_escapes) % 2 == 0)
+        if (escape != NULL && (escape - short_escapes) % 2 == 0) {
             zrpc_text_add(text, "\\%c", escape[1]);
-        else if (c < 0x20 || c == 0x7f || (c == 0xc2 && n == 2 && utf8.data[i + 1] < 0xa0))
-            for (size_t k = 0; k < n; k++)
-                zrpc_text_add(text, "\\x%02x", utf8.data[i + k]);
-        else
-            zrpc_text_add(text, "%.*s", (int)n, (const char *)utf8.data + i);
+            zrpc_view_take(&utf8, 1);
+        } else {
+            take_shown(text, &utf8);
+        }
     }
     zrpc_text_add(text, "\"");
 }

@@ -22,6 +22,8 @@ char *zrpc_text_take(struct zrpc_buf *text);
  * many more there are. Bytes that no terminal or XML file takes never appear unescaped. */
 void zrpc_text_add_bytes(struct zrpc_buf *text, struct zrpc_view bytes, uint64_t total, size_t max);
 void zrpc_text_add_quoted(struct zrpc_buf *text, struct zrpc_view utf8);
+/* Without the quotes, and only what would act on a terminal escaped, as \x1b. */
+void zrpc_text_add_shown(struct zrpc_buf *text, struct zrpc_view utf8);
 
 /* The text with &, <, > and quotes replaced, for XML and HTML. What XML 1.0 cannot hold becomes '?'. */
 void zrpc_text_add_xml(struct zrpc_buf *text, const char *raw);

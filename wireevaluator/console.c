@@ -13,6 +13,14 @@ static void add_trace(struct zrpc_buf *out, const struct zrpc_trace *trace, bool
     }
 }
 
+/* Texts of the transport's making among them. */
+static void add_part(struct zrpc_buf *out, const char *name, const char *text)
+{
+    zrpc_text_add(out, "    %-10s ", name);
+    zrpc_text_add_shown(out, zrpc_view_of(text));
+    zrpc_text_add(out, "\n");
+}
+
 void zrpc_eval_print_result(FILE *out, const struct zrpc_eval_result *row, bool verbose)
 {
     bool spoils = zrpc_verdict_spoils(row->verdict, row->tc->level);
@@ -23,9 +31,9 @@ void zrpc_eval_print_result(FILE *out, const struct zrpc_eval_result *row, bool 
                   row->clause[0] == '\0' ? row->tc->clauses[0] : row->clause,
                   (double)row->took / ZRPC_SECOND);
     if (row->expected != NULL && row->expected[0] != '\0')
-        zrpc_text_add(&line, "    expected   %s\n", row->expected);
+        add_part(&line, "expected", row->expected);
     if (row->got != NULL)
-        zrpc_text_add(&line, "    got        %s\n", row->got);
+        add_part(&line, "got", row->got);
     if (verbose || spoils)
         add_trace(&line, &row->trace, verbose);
     fputs(zrpc_text_str(&line), out);

@@ -1,6 +1,7 @@
 #include "zrpc/bytes.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define BUF_MIN 64
 
@@ -48,6 +49,41 @@ size_t zrpc_utf8_sequence(struct zrpc_view v)
     const struct utf8_row *row = v.len == 0 ? NULL : utf8_row(v.data[0]);
 
     return row != NULL && utf8_matched(v, row) == row->len ? row->len : 0;
+}
+
+uint32_t zrpc_utf8_code(struct zrpc_view v)
+{
+    size_t n = zrpc_utf8_sequence(v);
+    uint32_t code;
+
+    if (n < 2)
+        return n == 0 ? 0xfffd : v.data[0];
+    code = v.data[0] & (0xffu >> (n + 1));
+    for (size_t i = 1; i < n; i++)
+        code = code << 6 | (v.data[i] & 0x3f);
+    return code;
+}
+
+/* As UTF-8, from and to, both included. */
+static const char *const acting[][2] = {
+    {"\x01", "\x1f"},                 /* C0; zero is checked for */
+    {"\x7f", "\x7f"},                 /* DEL */
+    {"\xc2\x80", "\xc2\x9f"},         /* C1 */
+    {"\xe2\x80\xa8", "\xe2\x80\xae"}, /* U+2028 to U+202E */
+    {"\xe2\x81\xa6", "\xe2\x81\xa9"}, /* U+2066 to U+2069 */
+};
+
+size_t zrpc_utf8_printable(struct zrpc_view v)
+{
+    size_t n = zrpc_utf8_sequence(v);
+
+    if (n == 0 || v.data[0] == 0)
+        return 0;
+    for (size_t i = 0; i < sizeof acting / sizeof acting[0]; i++)
+        if (strlen(acting[i][0]) == n && memcmp(v.data, acting[i][0], n) >= 0 &&
+            memcmp(v.data, acting[i][1], n) <= 0)
+            return 0;
+    return n;
 }
 
 bool zrpc_utf8_valid(struct zrpc_view v)

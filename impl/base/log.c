@@ -42,8 +42,8 @@ static size_t escape(struct zrpc_view v, size_t *n, char out[static 8])
     for (size_t i = 0; *n == 1 && i + 1 < sizeof specials; i += 2)
         if ((char)c == specials[i])
             return (size_t)snprintf(out, 8, "\\%c", specials[i + 1]);
-    if (c < 0x20 || c == 0x7f)
-        return (size_t)snprintf(out, 8, "\\u%04x", c);
+    if (zrpc_utf8_printable(v) == 0)
+        return (size_t)snprintf(out, 8, "\\u%04x", (unsigned)zrpc_utf8_code(v));
     memcpy(out, v.data, *n);
     return *n;
 }
@@ -51,10 +51,16 @@ static size_t escape(struct zrpc_view v, size_t *n, char out[static 8])
 static bool needs_quotes(struct zrpc_view v)
 {
     for (size_t i = 0; i < v.len; i++)
-        if (v.data[i] <= ' ' || v.data[i] == '=' || v.data[i] == '"' || v.data[i] == '\\' ||
-            v.data[i] == 0x7f)
+        if (v.data[i] == ' ' || v.data[i] == '=' || v.data[i] == '"' || v.data[i] == '\\')
             return true;
-    return !zrpc_utf8_valid(v);
+    while (v.len > 0) {
+        size_t n = zrpc_utf8_printable(v);
+
+        if (n == 0)
+            return true;
+        zrpc_view_take(&v, n);
+    }
+    return false;
 }
 
 static bool add_quoted(struct text *t, struct zrpc_view v)

@@ -52,6 +52,13 @@ static void values_are_escaped(void)
         {"\x01\x7f", "\"\\u0001\\u007f\""},
         {"caf\xc3\xa9", "caf\xc3\xa9"},
         {"x\xff\xc3", "\"x\\ufffd\\ufffd\""},
+        {"\x1b[2J", "\"\\u001b[2J\""},
+        {"\xc2\x9b"
+         "2J",
+         "\"\\u009b2J\""},
+        {"x\xe2\x80\xa8level=info", "\"x\\u2028level=info\""},
+        {"\xe2\x80\xaegpj.exe", "\"\\u202egpj.exe\""},
+        {"\xe2\x80\xa7\xe2\x80\xaf", "\xe2\x80\xa7\xe2\x80\xaf"},
     };
     struct capture c;
     struct zrpc_log log = logger(&c, ZRPC_LOG_DEBUG);

@@ -5,7 +5,47 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/output.h"
 #include "zrpc/clock.h"
+
+static const char *const exit_statuses[] = {
+    [EXIT_DONE] = "done",
+    [EXIT_FAILED] = "what was asked for was refused, or failed",
+    [EXIT_USAGE] = "usage: an argument, a variable or a configuration is not as it has to be",
+    [EXIT_CONNECTION] = "cannot connect or listen, or the connection broke",
+    [EXIT_PROTOCOL] = "the peer broke the protocol",
+    [EXIT_TIMEOUT] = "a time limit passed",
+    [EXIT_LOCAL] = "this side failed: a file, standard output, memory, or a signal ended it",
+};
+
+int cli_exit_status(int code)
+{
+    static const int by_band[] = {
+        [ZRPC_BAND_OK] = EXIT_DONE,           [ZRPC_BAND_LOCAL] = EXIT_LOCAL,
+        [ZRPC_BAND_PROTOCOL] = EXIT_PROTOCOL, [ZRPC_BAND_PEER] = EXIT_CONNECTION,
+        [ZRPC_BAND_TIMEOUT] = EXIT_TIMEOUT,   [ZRPC_BAND_CLOSED] = EXIT_CONNECTION,
+        [ZRPC_BAND_SYSTEM] = EXIT_CONNECTION, [ZRPC_BAND_TLS] = EXIT_CONNECTION,
+    };
+
+    switch (code) {
+    case ZRPC_ERR_HANDLER:
+    case ZRPC_ERR_PEER_SOURCE:
+        return EXIT_FAILED;
+    case ZRPC_ERR_USAGE:
+        return EXIT_USAGE;
+    case ZRPC_ERR_SYSTEM:
+        return EXIT_LOCAL;
+    default:
+        return by_band[zrpc_code_band(code)];
+    }
+}
+
+void cli_print_exit_statuses(FILE *out)
+{
+    fprintf(out, "exit status:\n");
+    for (size_t i = 0; i < sizeof exit_statuses / sizeof exit_statuses[0]; i++)
+        fprintf(out, "  %zu  %s\n", i, exit_statuses[i]);
+}
 
 static int parse_flag(void *value, const char *text, struct zrpc_error *err)
 {
@@ -152,22 +192,23 @@ static void print_commands(FILE *out, const char *program, const char *about,
     fprintf(out, "%s\n\nusage: %s COMMAND [ARGUMENT...]\n\n", about, program);
     for (; commands->name != NULL; commands++)
         fprintf(out, "  %-12s %s\n", commands->name, commands->summary);
-    fprintf(out, "\n%s COMMAND --help shows a command's options.\n", program);
+    fprintf(out, "\n%s COMMAND --help shows a command's options.\n\n", program);
+    cli_print_exit_statuses(out);
 }
 
-int cli_main(const char *program, const char *about, const struct cli_command *commands, int argc,
-             char **argv)
+static int run(const char *program, const char *about, const struct cli_command *commands, int argc,
+               char **argv)
 {
     const char *name = argc > 1 ? argv[1] : NULL;
 
     if (name != NULL &&
         (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)) {
         print_commands(stdout, program, about, commands);
-        return 0;
+        return EXIT_DONE;
     }
     if (name != NULL && strcmp(name, "--version") == 0) {
         printf("%s %s\n", program, ZRPC_VERSION);
-        return 0;
+        return EXIT_DONE;
     }
     for (const struct cli_command *c = commands; name != NULL && c->name != NULL; c++)
         if (strcmp(c->name, name) == 0)
@@ -175,5 +216,11 @@ int cli_main(const char *program, const char *about, const struct cli_command *c
     if (name != NULL)
         fprintf(stderr, "%s: unknown command \"%s\"\n\n", program, name);
     print_commands(stderr, program, about, commands);
-    return 2;
+    return EXIT_USAGE;
+}
+
+int cli_main(const char *program, const char *about, const struct cli_command *commands, int argc,
+             char **argv)
+{
+    return cli_finish(program, run(program, about, commands, argc, argv));
 }

@@ -1,5 +1,5 @@
 /*
- * Command lines: options and subcommands as tables that parse and print their own usage.
+ * Command lines: options and subcommands as tables that parse and print their own usage; exit statuses.
  *
  * Options may stand anywhere, as --name VALUE, --name=VALUE, and with one dash as well, as the original
  * tools' flags are written. "--" ends them.
@@ -11,6 +11,21 @@
 
 #include "zrpc/clock.h"
 #include "zrpc/error.h"
+
+/* The exit statuses of all tools; cli_print_exit_statuses() has the words. */
+enum cli_exit {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1, /* what was asked for was refused, or failed: the peer's word, or the verdict */
+    EXIT_USAGE = 2,
+    EXIT_CONNECTION = 3,
+    EXIT_PROTOCOL = 4,
+    EXIT_TIMEOUT = 5,
+    EXIT_LOCAL = 6,
+};
+
+/* For an enum zrpc_code. */
+int cli_exit_status(int code);
+void cli_print_exit_statuses(FILE *out);
 
 enum cli_kind {
     CLI_FLAG,     /* bool: set to true; also --name=false */
@@ -49,7 +64,7 @@ struct cli_command {
 };
 
 /* Runs the command named by argv[1] with the arguments behind it. Without one, or with an unknown one, prints
- * the table to stderr and answers 2; --help prints it to stdout, --version the version. */
+ * the table to stderr and answers EXIT_USAGE; --help prints it to stdout, --version the version. */
 int cli_main(const char *program, const char *about, const struct cli_command *commands, int argc,
              char **argv);
 /* For a command's --help. */

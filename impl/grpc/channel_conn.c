@@ -1,6 +1,7 @@
 #include "grpc/channel_impl.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define READ_ON_AFTER_FAILED_WRITE (1 * ZRPC_SECOND)
 
@@ -19,7 +20,10 @@ void zrpc_channel_fail(struct zrpc_channel *ch, struct zrpc_channel_call *call, 
                        int code, const char *text)
 {
     call->grpc.result = (struct zrpc_grpc_result){.status = status};
-    zrpc_fail(&call->grpc.result.error, code, "%s: %s", ch->name, text);
+    if (strstr(text, ch->name) != NULL)
+        zrpc_fail(&call->grpc.result.error, code, "%s", text);
+    else
+        zrpc_fail(&call->grpc.result.error, code, "%s: %s", ch->name, text);
     finish(ch, call);
 }
 

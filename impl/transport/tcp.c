@@ -124,7 +124,7 @@ static int tcp_dial(struct zrpc_dialer *dialer, zrpc_time deadline, const struct
     deadline = zrpc_earlier(deadline, zrpc_deadline(zrpc_now(), d->timeout));
     rc = zrpc_tcp_connect(&d->to, deadline, cancel, &fd, err);
     if (rc < 0)
-        return zrpc_error_prefix(err, rc, "dial %s", d->address);
+        return zrpc_tcp_dial_failed(d->address, rc, err);
     rc = zrpc_wire_from_fds("tcp", fd, fd, out, err);
     if (rc < 0)
         close(fd);

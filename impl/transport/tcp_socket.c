@@ -134,7 +134,7 @@ static int connect_one(const struct addrinfo *ai, zrpc_time deadline, const stru
     int rc, fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     memcpy(&to, ai->ai_addr, ai->ai_addrlen);
-    zrpc_tcp_format("connect to tcp", &to, text);
+    zrpc_tcp_format("dial tcp", &to, text);
     if (fd < 0)
         return zrpc_fail_errno(err, ZRPC_ERR_DIAL, errno, "%s: socket", text);
     rc = connect_socket(fd, ai, deadline, cancel, text, err);
@@ -170,6 +170,15 @@ int zrpc_tcp_connect(const struct zrpc_tcp_address *address, zrpc_time deadline,
         rc = connect_one(ai, share(zrpc_now(), deadline, ai), cancel, out, err);
     freeaddrinfo(all);
     return rc;
+}
+
+int zrpc_tcp_dial_failed(const char *address, int code, struct zrpc_error *err)
+{
+    const char *host_port = strchr(address, ':') + 1;
+
+    if (err == NULL || strstr(err->text, host_port) != NULL)
+        return code;
+    return zrpc_error_prefix(err, code, strncmp(err->text, "dial ", 5) == 0 ? "%s" : "dial %s", address);
 }
 
 /* Answers NULL, or the step that failed, with errno. */

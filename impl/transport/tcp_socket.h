@@ -27,6 +27,10 @@ int zrpc_tcp_address_parse(const char *text, struct zrpc_tcp_address *out, struc
 int zrpc_tcp_connect(const struct zrpc_tcp_address *address, zrpc_time deadline,
                      const struct zrpc_cancel *cancel, int *out, struct zrpc_error *err);
 
+/* After a connect for a dialer with that address ("tcp:HOST:PORT"): puts "dial ADDRESS: " in front of a text
+ * that does not name it itself. Returns `code`. */
+int zrpc_tcp_dial_failed(const char *address, int code, struct zrpc_error *err);
+
 /* A listening socket with SO_REUSEADDR. ZRPC_ERR_RESOLVE, ZRPC_ERR_LISTEN. */
 int zrpc_tcp_bind(const struct zrpc_tcp_address *address, int *out, struct zrpc_error *err);
 

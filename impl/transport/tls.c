@@ -238,7 +238,7 @@ static int tls_dial(struct zrpc_dialer *dialer, zrpc_time deadline, const struct
 
     deadline = zrpc_earlier(deadline, zrpc_deadline(zrpc_now(), d->timeout));
     rc = connect_wire(d, deadline, cancel, out, err);
-    return rc < 0 ? zrpc_error_prefix(err, rc, "dial %s", d->address) : 0;
+    return rc < 0 ? zrpc_tcp_dial_failed(d->address, rc, err) : 0;
 }
 
 static const char *tls_dialer_address(const struct zrpc_dialer *dialer)

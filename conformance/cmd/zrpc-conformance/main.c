@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/output.h"
 #include "conformance/cmd/zrpc-conformance/options.h"
 #include "conformance/file.h"
 #include "conformance/mutants/mutant.h"
@@ -10,12 +11,10 @@
 #include "conformance/traceability.h"
 #include "zrpc/config.h"
 
-enum { EXIT_CONFORMANT = 0, EXIT_NOT_CONFORMANT = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3 };
-
 static int complain(const struct zrpc_error *err)
 {
-    fprintf(stderr, "zrpc-conformance: %s\n", err->text);
-    return err->code == ZRPC_ERR_DIAL ? EXIT_UNREACHABLE : EXIT_USAGE;
+    cli_complain("zrpc-conformance", NULL, err->text);
+    return cli_exit_status(err->code);
 }
 
 static int list_cases(const struct zrpc_options *o)
@@ -36,7 +35,7 @@ static int list_cases(const struct zrpc_options *o)
     fputs(zrpc_text_str(&text), stdout);
     zrpc_buf_dispose(&text);
     free(cases);
-    return EXIT_CONFORMANT;
+    return EXIT_DONE;
 }
 
 static int list_requirements(const struct zrpc_options *o)
@@ -58,7 +57,7 @@ static int list_requirements(const struct zrpc_options *o)
     zrpc_buf_dispose(&text);
     if (findings < 0)
         return complain(&err);
-    return findings > 0 ? EXIT_NOT_CONFORMANT : EXIT_CONFORMANT;
+    return findings > 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
 static int load_profile(struct zrpc_profile *profile, const struct zrpc_options *o, struct zrpc_error *err)
@@ -78,7 +77,7 @@ static int print_profile(const struct zrpc_options *o)
     fputs(zrpc_text_str(&text), stdout);
     zrpc_buf_dispose(&text);
     zrpc_profile_dispose(&profile);
-    return EXIT_CONFORMANT;
+    return EXIT_DONE;
 }
 
 /* One report, if it is wanted. */
@@ -176,7 +175,7 @@ static int run_cases(const struct zrpc_options *o)
     struct zrpc_runner runner = {.target = &target,
                                  .profile = &profile,
                                  .expectations = &expectations,
-                                 .repeat = o->repeat,
+                                 .repeat = (unsigned)o->repeat,
                                  .on_result = on_result,
                                  .ctx = &console};
     struct zrpc_error err;
@@ -201,7 +200,7 @@ static int run_cases(const struct zrpc_options *o)
     if (rc < 0)
         status = complain(&err);
     else
-        status = zrpc_results_good(&results) ? EXIT_CONFORMANT : EXIT_NOT_CONFORMANT;
+        status = zrpc_results_good(&results) ? EXIT_DONE : EXIT_FAILED;
     zrpc_target_stop(&target);
     zrpc_reference_stop(reference);
     zrpc_results_dispose(&results);
@@ -211,6 +210,21 @@ static int run_cases(const struct zrpc_options *o)
     return status;
 }
 
+static int run_command(const struct zrpc_options *o)
+{
+    switch (o->command) {
+    case ZRPC_COMMAND_HELP:
+        zrpc_options_print_usage();
+        return EXIT_DONE;
+    case ZRPC_COMMAND_LIST:
+        return o->requirements ? list_requirements(o) : list_cases(o);
+    case ZRPC_COMMAND_PROFILE:
+        return print_profile(o);
+    default:
+        return run_cases(o);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct zrpc_options o;
@@ -218,15 +232,5 @@ int main(int argc, char **argv)
 
     if (zrpc_case_table_check(&zrpc_cases, &err) < 0 || zrpc_options_parse(&o, argc, argv, &err) < 0)
         return complain(&err);
-    switch (o.command) {
-    case ZRPC_COMMAND_HELP:
-        zrpc_options_print_usage();
-        return EXIT_CONFORMANT;
-    case ZRPC_COMMAND_LIST:
-        return o.requirements ? list_requirements(&o) : list_cases(&o);
-    case ZRPC_COMMAND_PROFILE:
-        return print_profile(&o);
-    default:
-        return run_cases(&o);
-    }
+    return cli_finish("zrpc-conformance", run_command(&o));
 }

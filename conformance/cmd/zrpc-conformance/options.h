@@ -4,9 +4,8 @@
 #ifndef ZRPC_CONFORMANCE_OPTIONS_H
 #define ZRPC_CONFORMANCE_OPTIONS_H
 
+#include "cli/cli.h"
 #include "conformance/case.h"
-
-#define ZRPC_OPTIONS_LIST_MAX 64 /* occurrences of --case, of --area */
 
 enum zrpc_command { ZRPC_COMMAND_SERVER, ZRPC_COMMAND_LIST, ZRPC_COMMAND_PROFILE, ZRPC_COMMAND_HELP };
 
@@ -20,12 +19,12 @@ struct zrpc_options {
     const char *colour;   /* "auto", "always", "never" */
     bool requirements;    /* list --requirements */
     bool verbose;
-    unsigned repeat;
-    const char *globs[ZRPC_OPTIONS_LIST_MAX], *areas[ZRPC_OPTIONS_LIST_MAX];
+    uint64_t repeat;
+    struct cli_list globs, areas;
     struct zrpc_selection selection; /* its lists are the two above */
 };
 
-/* ZRPC_ERR_USAGE for what is not understood. Options may be written --name VALUE or --name=VALUE. */
+/* ZRPC_ERR_USAGE for what is not understood. */
 int zrpc_options_parse(struct zrpc_options *o, int argc, char **argv, struct zrpc_error *err);
 /* The usage, made from the option table. */
 void zrpc_options_print_usage(void);

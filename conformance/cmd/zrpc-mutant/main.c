@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/cli.h"
+#include "cli/output.h"
 #include "conformance/mutants/mutant.h"
 
 static int list(void)
@@ -24,14 +26,14 @@ int main(int argc, char **argv)
     int status;
 
     if (argc == 2 && strcmp(argv[1], "--list") == 0)
-        return list();
+        return cli_finish("zrpc-mutant", list());
     if (argc != 2 || argv[1][0] == '-') {
         fputs("usage: zrpc-mutant NAME | --list\n", stderr);
-        return 2;
+        return EXIT_USAGE;
     }
     if (zrpc_profile_init(&profile, &err) < 0) {
-        fprintf(stderr, "zrpc-mutant: %s\n", err.text);
-        return 2;
+        cli_complain("zrpc-mutant", NULL, err.text);
+        return cli_exit_status(err.code);
     }
     status = zrpc_mutant_serve(argv[1], &profile.timing);
     zrpc_profile_dispose(&profile);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/output.h"
 #include "zrpc/channel.h"
 #include "zrpc/grpc_conn.h"
 #include "zrpc/replication.h"
@@ -27,8 +28,8 @@ static const struct zrpc_handler handler = {.ops = &no_handlers};
 
 static void fail(const char *what, const struct zrpc_error *err)
 {
-    fprintf(stderr, "callbenchmark: %s: %s\n", what, err->text);
-    exit(1);
+    cli_complain("callbenchmark", what, err->text);
+    exit(cli_exit_status(err->code));
 }
 
 static double seconds_since(zrpc_time start)
@@ -88,7 +89,7 @@ static double measure_tcp(double seconds)
 
     if (tcp_pair(fds) < 0 || pthread_create(&thread, NULL, tcp_echo, &fds[1]) != 0) {
         perror("callbenchmark: TCP");
-        exit(1);
+        exit(EXIT_CONNECTION);
     }
     for (start = zrpc_now(); seconds_since(start) < seconds; n++)
         if (write(fds[0], &byte, 1) != 1 || read(fds[0], &byte, 1) != 1)
@@ -171,7 +172,7 @@ static void measure_callers(struct zrpc_channel *channel, size_t n, double secon
             (struct caller){.channel = channel, .until = start + (zrpc_time)(seconds * (double)ZRPC_SECOND)};
         if (pthread_create(&callers[i].thread, NULL, call_until, &callers[i]) != 0) {
             perror("callbenchmark: thread");
-            exit(1);
+            exit(EXIT_LOCAL);
         }
     }
     for (size_t i = 0; i < n; i++) {
@@ -205,7 +206,7 @@ static void measure_calls(size_t callers, double seconds, double tcp)
         fail("dialer", &err);
     connector.ctx = dialer;
     if (pthread_create(&server, NULL, serve, listener) != 0)
-        exit(1);
+        exit(EXIT_LOCAL);
     if (zrpc_channel_new(&connector, &options, &channel, &err) < 0 || ping(channel, &err) < 0)
         fail("channel", &err);
     measure_callers(channel, 1, seconds, tcp);
@@ -235,18 +236,18 @@ int main(int argc, char **argv)
         rc = zrpc_fail(&err, ZRPC_ERR_USAGE, "expected no arguments, seconds above 0 and 1 to %d callers",
                        CALLERS_MAX);
     if (rc < 0) {
-        fprintf(stderr, "callbenchmark: %s\n", err.text);
-        return 2;
+        cli_complain("callbenchmark", NULL, err.text);
+        return cli_exit_status(rc);
     }
     if (help) {
         printf(
             "usage: callbenchmark [OPTION...]\n\n"
             "Calls on a control connection in this process, beside what plain TCP gives.\n\n");
         cli_print_options(stdout, options);
-        return 0;
+        return cli_finish("callbenchmark", EXIT_DONE);
     }
     tcp = measure_tcp((double)seconds);
     printf("plain TCP:  %9.0f round trips/s  %.1f us each\n", 1 / tcp, tcp * 1e6);
     measure_calls(callers, (double)seconds, tcp);
-    return 0;
+    return cli_finish("callbenchmark", EXIT_DONE);
 }

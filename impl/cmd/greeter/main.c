@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/output.h"
 #include "greeter.h"
 #include "zrpc/transport.h"
 
@@ -58,9 +59,11 @@ static int client(const char *address, const char *name, const struct zrpc_log *
     dialer->ops->close(dialer);
     if (rc < 0)
         return rc;
-    printf("got response:\n\t%s\n", answer);
+    fputs("got response:\n\t", stdout);
+    cli_print_escaped(stdout, answer);
+    fputc('\n', stdout);
     free(answer);
-    return fflush(stdout) == 0 ? 0 : zrpc_fail(err, ZRPC_ERR_SYSTEM, "cannot write to standard output");
+    return 0;
 }
 
 int main(int argc, char **argv)
@@ -85,7 +88,7 @@ int main(int argc, char **argv)
             "usage: greeter -mode client|server [OPTION...]\n\n"
             "A gRPC service that knows its clients' identities, on plain TCP.\n\n");
         cli_print_options(stdout, options);
-        return 0;
+        return cli_finish("greeter", EXIT_DONE);
     }
     if (rc == 0 && args.n > 0)
         rc = zrpc_fail(&err, ZRPC_ERR_USAGE, "unexpected argument \"%s\"", args.items[0]);
@@ -96,6 +99,6 @@ int main(int argc, char **argv)
     else if (rc == 0)
         rc = zrpc_fail(&err, ZRPC_ERR_USAGE, "-mode \"%s\", expected client or server", mode);
     if (rc < 0)
-        fprintf(stderr, "greeter: %s\n", err.text);
-    return rc == 0 ? 0 : rc == ZRPC_ERR_USAGE ? 2 : 1;
+        cli_complain("greeter", NULL, err.text);
+    return cli_finish("greeter", cli_exit_status(rc));
 }

@@ -4,6 +4,7 @@
 
 #include "benchmark.h"
 #include "cli/cli.h"
+#include "cli/output.h"
 #include "noop.h"
 
 static int serve(struct benchmark *b, struct zrpc_error *err)
@@ -103,15 +104,15 @@ int main(int argc, char **argv)
             "usage: microbenchmark -appmode client|server|compare -direction send|recv [OPTION...]\n\n"
             "One data request on a plain TCP connection on this machine, without handshake and label.\n\n");
         cli_print_options(stdout, options);
-        return 0;
+        return cli_finish("microbenchmark", EXIT_DONE);
     }
     if (rc == 0)
         rc = check(&b, mode, &args, &err);
     if (rc == 0)
         rc = run_over(&b, mode, tls, &err);
     if (rc < 0)
-        fprintf(stderr, "microbenchmark: %s\n", err.text);
+        cli_complain("microbenchmark", NULL, err.text);
     if (b.profile)
         print_profile(zrpc_now() - started);
-    return rc == 0 ? 0 : rc == ZRPC_ERR_USAGE ? 2 : 1;
+    return cli_finish("microbenchmark", cli_exit_status(rc));
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "benchmark.h"
+#include "cli/output.h"
 #include "noop.h"
 
 static int open_source(const struct benchmark *b, struct zrpc_source *out, struct zrpc_error *err)
@@ -85,7 +86,7 @@ int benchmark_server(struct benchmark *b, struct zrpc_listener *l, struct zrpc_e
         call.peer = accepted.peer;
         /* One broken connection does not end the server. */
         if (zrpc_dataconn_serve(accepted.wire, &options, &service, &call, err) < 0)
-            fprintf(stderr, "microbenchmark: %s: %s\n", accepted.peer, err->text);
+            cli_complain("microbenchmark", accepted.peer, err->text);
     }
     zrpc_workpool_close(pool);
     return rc;

@@ -5,26 +5,26 @@
 #include "zrpc.h"
 #include "zrpc/transport.h"
 
-int exit_status(int code)
-{
-    static const int by_band[] = {
-        [ZRPC_BAND_OK] = EXIT_DONE,           [ZRPC_BAND_LOCAL] = EXIT_LOCAL,
-        [ZRPC_BAND_PROTOCOL] = EXIT_PROTOCOL, [ZRPC_BAND_PEER] = EXIT_CONNECTION,
-        [ZRPC_BAND_TIMEOUT] = EXIT_TIMEOUT,   [ZRPC_BAND_CLOSED] = EXIT_CONNECTION,
-        [ZRPC_BAND_SYSTEM] = EXIT_CONNECTION, [ZRPC_BAND_TLS] = EXIT_CONNECTION,
-    };
-
-    if (code == ZRPC_ERR_HANDLER || code == ZRPC_ERR_PEER_SOURCE)
-        return EXIT_REFUSED;
-    if (code == ZRPC_ERR_USAGE)
-        return EXIT_USAGE;
-    return by_band[zrpc_code_band(code)];
-}
-
 int usage_error(const char *command, const char *text)
 {
-    fprintf(stderr, "zrpc %s: %s\nzrpc %s --help shows the options.\n", command, text, command);
+    cli_complain("zrpc", command, text);
+    fprintf(stderr, "zrpc %s --help shows the options.\n", command);
     return EXIT_USAGE;
+}
+
+int failure(const char *command, int rc, const struct zrpc_error *err)
+{
+    if (rc == ZRPC_ERR_USAGE)
+        return usage_error(command, err->text);
+    cli_complain("zrpc", command, err->text);
+    return cli_exit_status(rc);
+}
+
+int named_file(int rc, struct zrpc_error *err)
+{
+    if (rc == ZRPC_ERR_SYSTEM)
+        err->code = rc = ZRPC_ERR_USAGE;
+    return rc;
 }
 
 static struct zrpc_cancel *_Atomic signalled;
@@ -66,9 +66,9 @@ static int make_dialer(struct client *c, struct zrpc_error *err)
     char endpoint[PATH_MAX + 16];
 
     if (c->connect != NULL)
-        return zrpc_dialer_parse(c->connect, c->dial_timeout, &c->dialer, err);
+        return named_file(zrpc_dialer_parse(c->connect, c->dial_timeout, &c->dialer, err), err);
     snprintf(endpoint, sizeof endpoint, "config:%s", c->config);
-    return zrpc_dialer_parse(endpoint, c->dial_timeout, &c->dialer, err);
+    return named_file(zrpc_dialer_parse(endpoint, c->dial_timeout, &c->dialer, err), err);
 }
 
 static int make_client(struct client *c, struct zrpc_error *err)
@@ -119,7 +119,7 @@ int client_begin(struct client *c, const struct cli_command *command, const stru
     if (rc == 0)
         return -1;
     client_end(c);
-    return usage_error(command->name, err.text);
+    return failure(command->name, rc, &err);
 }
 
 void client_end(struct client *c)
@@ -136,17 +136,16 @@ int client_report(struct client *c, FILE *out, const char *command, int rc, cons
     const char *text = c->long_text.len > 0 ? (const char *)zrpc_buf_view(&c->long_text).data : err->text;
 
     if (!c->json && rc < 0)
-        fprintf(stderr, "zrpc %s: %s\n", command, text);
+        cli_complain("zrpc", command, text);
     if (c->json) {
         json_t *report = rc < 0 ? json_pack("{s:b, s:{s:s, s:s}, s:O}", "ok", 0, "error", "code",
                                             zrpc_code_name(rc), "text", text, "result", result)
                                 : json_pack("{s:b, s:O}", "ok", 1, "result", result);
 
-        json_dumpf(report, out, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-        fputc('\n', out);
+        cli_print_json(out, report);
         json_decref(report);
     }
     json_decref(result);
     zrpc_buf_dispose(&c->long_text);
-    return exit_status(rc);
+    return cli_exit_status(rc);
 }

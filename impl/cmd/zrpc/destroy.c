@@ -35,7 +35,7 @@ static int check_results(const struct client *c, const Zrpc__Pb__DestroySnapshot
 
         failed += r->error[0] != '\0';
         if (!c->json)
-            printf("@%s: %s\n", name, r->error[0] == '\0' ? "destroyed" : r->error);
+            cli_printf(stdout, "@%s: %s\n", name, r->error[0] == '\0' ? "destroyed" : r->error);
     }
     if (failed > 0)
         return zrpc_fail(err, ZRPC_ERR_HANDLER, "%zu of %zu snapshots could not be destroyed", failed, asked);

@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "table.h"
 #include "zrpc.h"
@@ -15,13 +16,20 @@ static void add_cell(struct cells *c, const char *fmt, ...) __attribute__((forma
 
 static void add_cell(struct cells *c, const char *fmt, ...)
 {
+    struct zrpc_buf escaped = {0};
     va_list args;
+    char *text;
 
     va_start(args, fmt);
-    if (vasprintf(&c->text[c->n], fmt, args) < 0)
+    if (vasprintf(&text, fmt, args) < 0)
         abort();
-    c->n++;
     va_end(args);
+    cli_escape(&escaped, text);
+    free(text);
+    c->text[c->n] = strndup((const char *)zrpc_buf_view(&escaped).data, zrpc_buf_view(&escaped).len);
+    if (c->text[c->n++] == NULL)
+        abort();
+    zrpc_buf_dispose(&escaped);
 }
 
 static void print_and_free(struct cells *c, size_t columns)

@@ -136,8 +136,7 @@ static void print_json(struct replicate *x, int rc, const struct zrpc_error *err
     if (rc != 0)
         json_object_set_new(document, "error",
                             json_pack("{s:s, s:s}", "code", zrpc_code_name(rc), "text", err->text));
-    json_dumpf(document, stdout, JSON_INDENT(2));
-    fputc('\n', stdout);
+    cli_print_json(stdout, document);
     json_decref(document);
 }
 
@@ -148,10 +147,10 @@ static int finish(struct replicate *x, int rc, const struct zrpc_error *err)
     else
         replicate_report_end(&x->report, &x->result);
     if (rc != 0 && !x->json)
-        fprintf(stderr, "zrpc replicate: %s\n", err->text);
+        cli_complain("zrpc", "replicate", err->text);
     if (rc != 0)
-        return exit_status(rc);
-    return x->result.failed + x->result.conflicts > 0 ? EXIT_REFUSED : EXIT_DONE;
+        return cli_exit_status(rc);
+    return x->result.failed + x->result.conflicts > 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
 static int carry_out(struct replicate *x)
@@ -159,11 +158,8 @@ static int carry_out(struct replicate *x)
     struct zrpc_error err = {0};
     int rc = prepare(x, &err), status;
 
-    if (rc == ZRPC_ERR_USAGE) {
-        status = usage_error("replicate", err.text);
-    } else if (rc != 0) {
-        fprintf(stderr, "zrpc replicate: %s\n", err.text);
-        status = exit_status(rc);
+    if (rc != 0) {
+        status = failure("replicate", rc, &err);
     } else {
         rc = run(x, &err);
         status = finish(x, rc, &err);

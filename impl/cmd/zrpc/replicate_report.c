@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/output.h"
 #include "progress.h"
 
 #define LINE_EVERY (5 * ZRPC_SECOND) /* of progress, where there is no terminal */
@@ -56,11 +57,11 @@ static void print_plan(struct replicate_report *r, const struct zrpc_replicate_e
     if (n == 0 || (r->attempts > 0 && !r->dry_run))
         return;
     bytes = sum(e, &all);
-    printf("%s: %zu step%s, %s%s\n", e->filesystem, n, n == 1 ? "" : "s", format_bytes((double)bytes, size),
-           all ? "" : " and more");
+    cli_printf(stdout, "%s: %zu step%s, %s%s\n", e->filesystem, n, n == 1 ? "" : "s",
+               format_bytes((double)bytes, size), all ? "" : " and more");
     for (size_t i = 0; i < n && r->dry_run; i++)
-        printf("    %s  %s\n", step_name(e->plan, i, name),
-               e->sizes[i] == 0 ? "size unknown" : format_bytes((double)e->sizes[i], size));
+        cli_printf(stdout, "    %s  %s\n", step_name(e->plan, i, name),
+                   e->sizes[i] == 0 ? "size unknown" : format_bytes((double)e->sizes[i], size));
 }
 
 /* "tank/a: step 2 of 4, @1 to @2: 3.0 MiB of 12.0 MiB, 1.5 MiB/s, 0:06 left" */
@@ -70,15 +71,15 @@ static void print_progress(FILE *out, const struct replicate_report *r, const st
     double rate = seconds > 0 ? (double)e->bytes / seconds : 0;
     char name[640], bytes[32], size[32], per_second[32];
 
-    fprintf(out, "%s: step %zu of %zu, %s: %s", e->filesystem, e->step + 1, zrpc_plan_steps(e->plan),
-            step_name(e->plan, e->step, name), format_bytes((double)e->step_bytes, bytes));
+    cli_printf(out, "%s: step %zu of %zu, %s: %s", e->filesystem, e->step + 1, zrpc_plan_steps(e->plan),
+               step_name(e->plan, e->step, name), format_bytes((double)e->step_bytes, bytes));
     if (e->step_size > 0)
-        fprintf(out, " of %s", format_bytes((double)e->step_size, size));
-    fprintf(out, ", %s/s", format_bytes(rate, per_second));
+        cli_printf(out, " of %s", format_bytes((double)e->step_size, size));
+    cli_printf(out, ", %s/s", format_bytes(rate, per_second));
     if (e->bytes_left > 0 && rate > 0) {
         unsigned long left = (unsigned long)((double)e->bytes_left / rate);
 
-        fprintf(out, ", %lu:%02lu:%02lu left", left / 3600, left / 60 % 60, left % 60);
+        cli_printf(out, ", %lu:%02lu:%02lu left", left / 3600, left / 60 % 60, left % 60);
     }
 }
 
@@ -113,9 +114,9 @@ static void on_stepped(struct replicate_report *r, const struct zrpc_replicate_e
     char name[640], bytes[32];
 
     (void)r;
-    printf("%s: step %zu of %zu, %s: done, %s%s\n", e->filesystem, e->step + 1, zrpc_plan_steps(e->plan),
-           step_name(e->plan, e->step, name), format_bytes((double)e->step_bytes, bytes),
-           e->resuming ? ", resumed" : "");
+    cli_printf(stdout, "%s: step %zu of %zu, %s: done, %s%s\n", e->filesystem, e->step + 1,
+               zrpc_plan_steps(e->plan), step_name(e->plan, e->step, name),
+               format_bytes((double)e->step_bytes, bytes), e->resuming ? ", resumed" : "");
 }
 
 static void on_retry(struct replicate_report *r, const struct zrpc_replicate_event *e)
@@ -123,8 +124,8 @@ static void on_retry(struct replicate_report *r, const struct zrpc_replicate_eve
     char wait[ZRPC_DURATION_TEXT_MAX];
 
     r->attempts++;
-    printf("%s: %s; again in %s\n", e->filesystem == NULL ? "listing" : e->filesystem, e->error->text,
-           zrpc_duration_format(e->wait / ZRPC_MILLISECOND * ZRPC_MILLISECOND, wait));
+    cli_printf(stdout, "%s: %s; again in %s\n", e->filesystem == NULL ? "listing" : e->filesystem,
+               e->error->text, zrpc_duration_format(e->wait / ZRPC_MILLISECOND * ZRPC_MILLISECOND, wait));
 }
 
 static const char *state(const struct replicate_report *r, const struct zrpc_replicate_event *e)
@@ -145,13 +146,13 @@ static void on_end(struct replicate_report *r, const struct zrpc_replicate_event
     char bytes[32];
 
     if (e->type == ZRPC_REPLICATE_FAILED)
-        printf("%s: failed: %s\n", e->filesystem, e->error->text);
+        cli_printf(stdout, "%s: failed: %s\n", e->filesystem, e->error->text);
     else if (e->type == ZRPC_REPLICATE_CONFLICT)
-        printf("%s: conflict: %s\n", e->filesystem, e->plan->why);
+        cli_printf(stdout, "%s: conflict: %s\n", e->filesystem, e->plan->why);
     else if (zrpc_plan_steps(e->plan) == 0)
-        printf("%s: %s\n", e->filesystem, state(r, e));
+        cli_printf(stdout, "%s: %s\n", e->filesystem, state(r, e));
     else if (!r->dry_run)
-        printf("%s: done, %s\n", e->filesystem, format_bytes((double)e->bytes, bytes));
+        cli_printf(stdout, "%s: done, %s\n", e->filesystem, format_bytes((double)e->bytes, bytes));
 }
 
 typedef void on_event(struct replicate_report *r, const struct zrpc_replicate_event *e);
@@ -213,10 +214,10 @@ void replicate_report_end(struct replicate_report *r, const struct zrpc_replicat
     char bytes[32];
 
     wipe(r);
-    printf("%zu filesystem%s: %zu %s, %zu in conflict, %zu failed; %zu stream%s, %s\n", result->filesystems,
-           result->filesystems == 1 ? "" : "s", result->done, r->dry_run ? "planned" : "done",
-           result->conflicts, result->failed, result->steps, result->steps == 1 ? "" : "s",
-           format_bytes((double)result->bytes, bytes));
+    cli_printf(stdout, "%zu filesystem%s: %zu %s, %zu in conflict, %zu failed; %zu stream%s, %s\n",
+               result->filesystems, result->filesystems == 1 ? "" : "s", result->done,
+               r->dry_run ? "planned" : "done", result->conflicts, result->failed, result->steps,
+               result->steps == 1 ? "" : "s", format_bytes((double)result->bytes, bytes));
 }
 
 json_t *replicate_report_json(struct replicate_report *r, const struct zrpc_replicate_result *result)

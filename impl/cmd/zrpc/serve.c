@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,7 +84,7 @@ static int listen_as_in(struct serve *s, const char *file, struct zrpc_error *er
 {
     struct zrpc_config *config;
     struct zrpc_listener *l;
-    int rc = zrpc_config_load(file, &config, NULL, err);
+    int rc = named_file(zrpc_config_load(file, &config, NULL, err), err);
 
     if (rc < 0)
         return rc;
@@ -142,7 +143,7 @@ static int open_server(struct serve *s, struct zrpc_error *err)
     for (size_t i = 0; i < s->configs.n && rc == 0; i++)
         rc = listen_as_in(s, s->configs.items[i], err);
     if (fflush(stdout) != 0 && rc == 0)
-        rc = zrpc_fail(err, ZRPC_ERR_SYSTEM, "cannot write to standard output");
+        rc = zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "cannot write to standard output");
     return rc;
 }
 
@@ -166,7 +167,7 @@ static int run(struct serve *s, struct zrpc_error *err)
     if (rc == 0)
         rc = parse_clients(s, err);
     if (rc == 0)
-        rc = pool_open(&s->local, &options, err);
+        rc = named_file(pool_open(&s->local, &options, err), err);
     if (rc < 0)
         return rc;
     zrpc_log_init_stderr(&s->log, level);
@@ -241,9 +242,5 @@ int command_serve(const struct cli_command *self, int argc, char **argv)
     if (rc == 0)
         rc = run(&s, &err);
     dispose(&s);
-    if (rc == ZRPC_ERR_USAGE)
-        return usage_error("serve", err.text);
-    if (rc < 0)
-        fprintf(stderr, "zrpc serve: %s\n", err.text);
-    return exit_status(rc);
+    return rc < 0 ? failure("serve", rc, &err) : EXIT_DONE;
 }

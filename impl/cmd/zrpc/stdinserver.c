@@ -7,7 +7,7 @@
 static int proxy(const char *sockdir, const char *config_file, const char *identity, struct zrpc_error *err)
 {
     struct zrpc_config *config = NULL;
-    int rc = config_file == NULL ? 0 : zrpc_config_load(config_file, &config, NULL, err);
+    int rc = config_file == NULL ? 0 : named_file(zrpc_config_load(config_file, &config, NULL, err), err);
 
     if (rc < 0)
         return rc;
@@ -43,7 +43,5 @@ int command_stdinserver(const struct cli_command *self, int argc, char **argv)
     if (rc < 0)
         return usage_error("stdinserver", err.text);
     rc = proxy(sockdir, config, args.items[0], &err);
-    if (rc < 0)
-        dprintf(STDERR_FILENO, "zrpc stdinserver: %s\n", err.text);
-    return exit_status(rc);
+    return rc < 0 ? failure("stdinserver", rc, &err) : EXIT_DONE;
 }

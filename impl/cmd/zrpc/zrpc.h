@@ -8,22 +8,13 @@
 #include <stdbool.h>
 
 #include "cli/cli.h"
+#include "cli/output.h"
 #include "zrpc/bytes.h"
 #include "zrpc/client.h"
 #include "zrpc/log.h"
 
-/* Exit statuses. */
-enum {
-    EXIT_DONE = 0,
-    EXIT_REFUSED = 1, /* the remote handler refused, or its stream failed */
-    EXIT_USAGE = 2,
-    EXIT_CONNECTION = 3, /* cannot connect, or the connection broke */
-    EXIT_PROTOCOL = 4,   /* the peer broke the protocol */
-    EXIT_TIMEOUT = 5,
-    EXIT_LOCAL = 6, /* a local file failed, or the command was interrupted */
-};
-
-int exit_status(int code);
+/* For what came of a file that was named: one that cannot be read is a mistake of usage. */
+int named_file(int rc, struct zrpc_error *err);
 
 /* What every client command takes, and what comes of it. */
 struct client {
@@ -79,6 +70,8 @@ int client_report(struct client *c, FILE *out, const char *command, int rc, cons
 
 /* Prints "zrpc COMMAND: text" and how to get help; answers EXIT_USAGE. */
 int usage_error(const char *command, const char *text);
+/* Prints likewise what failed, and answers its exit status. */
+int failure(const char *command, int rc, const struct zrpc_error *err);
 
 /* The whole tool, but for the process. */
 int zrpc_main(int argc, char **argv);

@@ -36,7 +36,8 @@ static void *serve(void *arg)
     return NULL;
 }
 
-static void start(void)
+/* NULL: the simulator's. */
+static void start_with(const struct zrpc_handler *handler)
 {
     static const struct zrpc_tcp_client clients[] = {{"127.0.0.1", "client1"}};
     struct zrpc_sim_options sim = {.role = ZRPC_ENDPOINT_BOTH};
@@ -45,7 +46,7 @@ static void start(void)
 
     CHECK_OK(zrpc_sim_open(&f.sim, &sim, NULL));
     CHECK_OK(zrpc_server_options_env(&options, NULL));
-    options.handler = zrpc_sim_handler(&f.sim);
+    options.handler = handler == NULL ? zrpc_sim_handler(&f.sim) : *handler;
     CHECK_OK(zrpc_server_new(&options, &f.server, NULL));
     CHECK_OK(zrpc_tcp_listen("127.0.0.1:0", clients, 1, &l, NULL));
     snprintf(f.endpoint, sizeof f.endpoint, "%s", l->ops->address(l));
@@ -53,6 +54,11 @@ static void start(void)
     pthread_create(&f.thread, NULL, serve, NULL);
     strcpy(f.dir, "/tmp/zrpc-test-XXXXXX");
     CHECK(mkdtemp(f.dir) != NULL);
+}
+
+static void start(void)
+{
+    start_with(NULL);
 }
 
 static void stop(void)
@@ -446,12 +452,65 @@ static void snapshots_are_destroyed_one_by_one(void)
     stop();
 }
 
+/* A server that does not mean well. */
+static int hostile_list(void *ctx, struct zrpc_call *call, const Zrpc__Pb__ListFilesystemReq *req,
+                        Zrpc__Pb__ListFilesystemRes *res, struct zrpc_error *err)
+{
+    Zrpc__Pb__Filesystem *fs = malloc(sizeof *fs);
+
+    (void)ctx, (void)call, (void)req, (void)err;
+    zrpc__pb__filesystem__init(fs);
+    fs->path = strdup(
+        "caf\xc3\xa9/\x1b[2J\xc2\x9b"
+        "1m\nforged/line");
+    fs->resumetoken = strdup("");
+    res->filesystems = malloc(sizeof(void *));
+    res->filesystems[0] = fs;
+    res->n_filesystems = 1;
+    return 0;
+}
+
+static int hostile_refusal(void *ctx, struct zrpc_call *call, const Zrpc__Pb__ListFilesystemVersionsReq *req,
+                           Zrpc__Pb__ListFilesystemVersionsRes *res, struct zrpc_error *err)
+{
+    (void)ctx, (void)call, (void)req, (void)res;
+    return zrpc_fail(err, ZRPC_ERR_HANDLER, "no\x1b]0;title\x07\nlevel=info msg=forged");
+}
+
+static int hostile_send(void *ctx, struct zrpc_call *call, const Zrpc__Pb__SendReq *req,
+                        Zrpc__Pb__SendRes *res, struct zrpc_source *source, struct zrpc_error *err)
+{
+    (void)ctx, (void)call, (void)req, (void)res, (void)source;
+    return zrpc_fail(err, ZRPC_ERR_HANDLER, "no\x1b[31m\nlevel=info msg=forged");
+}
+
+static void peers_texts_are_shown_not_obeyed(void)
+{
+    static const struct zrpc_handler_ops ops = {
+        .list_filesystems = hostile_list, .list_filesystem_versions = hostile_refusal, .send = hostile_send};
+    const struct zrpc_handler handler = {.ops = &ops};
+
+    start_with(&handler);
+    CHECK_INT(run("list CONNECT"), 0);
+    CHECK_CONTAINS(out, "\ncaf\xc3\xa9/\\x1b[2J\\u009b1m\\nforged/line  no  ");
+    CHECK_INT(run("list --json CONNECT"), 0);
+    CHECK_CONTAINS(out, "caf\xc3\xa9/\\u001B[2J\\u009b1m\\nforged/line\"");
+    CHECK_INT(run("versions x CONNECT --log-level debug"), 1);
+    CHECK_CONTAINS(errors, "zrpc versions: no\\x1b]0;title\\x07\\nlevel=info msg=forged\n");
+    CHECK(strstr(errors, "\nlevel=") == NULL && strchr(errors, '\x1b') == NULL);
+    CHECK_INT(run("send x --to @1 -o DIR/x CONNECT --log-level debug"), 1);
+    CHECK_CONTAINS(errors, "no\\x1b[31m\\nlevel=info msg=forged\n");
+    CHECK(strstr(errors, "\nlevel=") == NULL && strchr(errors, '\x1b') == NULL);
+    stop();
+}
+
 static const struct zrpc_test tests[] = {
     {"both connections answer", both_connections_answer},
     {"listings are tables", listings_are_tables},
     {"JSON keeps all bits of a guid", json_keeps_all_bits_of_a_guid},
     {"a refusal is exit status 1", a_refusal_is_exit_status_1},
     {"mistakes are exit status 2", mistakes_are_exit_status_2},
+    {"peers' texts are shown, not obeyed", peers_texts_are_shown_not_obeyed},
     {"help is exit status 0", help_is_exit_status_0},
     {"no server is exit status 3", no_server_is_exit_status_3},
     {"a silent server is exit status 5", a_silent_server_is_exit_status_5},

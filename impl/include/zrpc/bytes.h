@@ -50,6 +50,11 @@ static inline struct zrpc_view zrpc_view_take(struct zrpc_view *v, size_t n)
 bool zrpc_view_equal(struct zrpc_view a, struct zrpc_view b);
 /* Length of the well-formed UTF-8 sequence that v begins with (1 to 4); 0 if there is none. */
 size_t zrpc_utf8_sequence(struct zrpc_view v);
+/* The same, but 0 also for a character that is not shown but acts, on a terminal or on a line of text:
+ * controls (C0, DEL, C1), line and paragraph separators, overrides of the direction of writing. */
+size_t zrpc_utf8_printable(struct zrpc_view v);
+/* The code point of the sequence that v begins with; U+FFFD if there is none. */
+uint32_t zrpc_utf8_code(struct zrpc_view v);
 /* Well-formed UTF-8 (no surrogates, no overlong forms); the empty view is. */
 bool zrpc_utf8_valid(struct zrpc_view v);
 /* The longest prefix of v, at most `max` bytes, that does not end inside a UTF-8 sequence. */

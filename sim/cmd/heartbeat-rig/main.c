@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/output.h"
 #include "sim/rig/rig.h"
 #include "transport/tcp_socket.h"
 
@@ -40,7 +41,8 @@ static int serve(const struct zrpc_tcp_address *address, zrpc_time sigma, struct
         return rc;
     if ((rc = zrpc_tcp_local_address("tcp", listener, text, err)) == 0) {
         printf("listening on %s\n", text);
-        fflush(stdout);
+        if (fflush(stdout) != 0)
+            rc = zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "cannot write to standard output");
     }
     while (rc == 0) {
         struct pollfd p = {.fd = listener, .events = POLLIN};
@@ -155,8 +157,9 @@ static int parse_run(int argc, char **argv, struct wishes *w, struct zrpc_rig_co
     return add_events(out, ZRPC_RIG_BLACKHOLE, &w->blackholes, err);
 }
 
-/* 1: a side did what it must not; 3: it could not be seen. */
-static const int exit_statuses[] = {[ZRPC_RIG_PASS] = 0, [ZRPC_RIG_FAIL] = 1, [ZRPC_RIG_INCONCLUSIVE] = 3};
+/* Inconclusive: there was too little of a connection to see it. */
+static const int exit_statuses[] = {
+    [ZRPC_RIG_PASS] = EXIT_DONE, [ZRPC_RIG_FAIL] = EXIT_FAILED, [ZRPC_RIG_INCONCLUSIVE] = EXIT_CONNECTION};
 
 static int run(int argc, char **argv, struct zrpc_error *err)
 {
@@ -187,10 +190,10 @@ int main(int argc, char **argv)
                 "The variable receive rate rig.\n\n"
                 "usage: heartbeat-rig -mode server|client -addr HOST:PORT [-sigma D]\n"
                 "       heartbeat-rig run [OPTION]...       (run --help lists them)\n");
-        return argc < 2 ? 2 : 0;
+        return argc < 2 ? EXIT_USAGE : cli_finish("heartbeat-rig", EXIT_DONE);
     }
     rc = strcmp(argv[1], "run") == 0 ? run(argc - 1, argv + 1, &err) : one_side(argc, argv, &err);
     if (rc < 0)
-        fprintf(stderr, "heartbeat-rig: %s: %s\n", zrpc_code_name(rc), err.text);
-    return rc == ZRPC_ERR_USAGE ? 2 : rc < 0 ? 1 : rc;
+        cli_complain("heartbeat-rig", zrpc_code_name(rc), err.text);
+    return cli_finish("heartbeat-rig", rc < 0 ? cli_exit_status(rc) : rc);
 }

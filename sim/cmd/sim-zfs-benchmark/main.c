@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "cli/cli.h"
+#include "cli/output.h"
 #include "sim/zfs/sendstream.h"
 
 static uint8_t chunk[1u << 19]; /* what a connection asks a source for */
@@ -97,11 +99,11 @@ int main(int argc, char **argv)
 
     if (gib < 1 || gib > 1024) {
         fprintf(stderr, "usage: %s [GIB]\n    GIB: from 1 to 1024, default 4\n", argv[0]);
-        return 2;
+        return EXIT_USAGE;
     }
     measure_fill(gib << 30);
     if (measure_equal(gib << 30) == 0 && measure_stream(gib << 30, &err) == 0)
-        return 0;
-    fprintf(stderr, "%s: %s\n", argv[0], err.text);
-    return 1;
+        return cli_finish("sim-zfs-benchmark", EXIT_DONE);
+    cli_complain("sim-zfs-benchmark", NULL, err.text);
+    return EXIT_FAILED;
 }

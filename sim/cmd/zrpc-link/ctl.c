@@ -79,16 +79,16 @@ int command_ctl(const struct cli_command *self, int argc, char **argv)
 
     if (argc < 3) {
         fprintf(stderr, "usage: zrpc-link ctl %s\n", self->synopsis);
-        return 2;
+        return EXIT_USAGE;
     }
     if ((fd = connect_to(argv[1], &err)) < 0) {
-        fprintf(stderr, "zrpc-link: %s\n", err.text);
-        return 1;
+        cli_complain("zrpc-link", "ctl", err.text);
+        return cli_exit_status(fd);
     }
     if ((rc = send_words(fd, argv + 2, argc - 2, &err)) == 0)
         rc = print_answer(fd, &err);
     close(fd);
     if (rc < 0)
-        fprintf(stderr, "zrpc-link: %s\n", err.text);
-    return rc != 0;
+        cli_complain("zrpc-link", "ctl", err.text);
+    return rc < 0 ? cli_exit_status(rc) : rc;
 }

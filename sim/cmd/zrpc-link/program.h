@@ -3,6 +3,7 @@
 #define SIM_CMD_ZRPC_LINK_PROGRAM_H
 
 #include "cli/cli.h"
+#include "cli/output.h"
 #include "sim/link/link.h"
 
 struct program {

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,9 +41,11 @@ static int relay(struct program *p, const char *const *argv, int *child_status, 
     stop_on_signals(l);
     if (strcmp(p->plan.listen, "stdio") != 0) {
         printf("listening on %s\n", zrpc_link_address(l));
-        fflush(stdout);
+        if (fflush(stdout) != 0)
+            rc = zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "cannot write to standard output");
     }
-    rc = zrpc_link_run(l, err);
+    if (rc == 0)
+        rc = zrpc_link_run(l, err);
     zrpc_link_end(l);
     interrupted = NULL;
     *child_status = zrpc_link_child_status(l);
@@ -56,9 +59,9 @@ static int relay(struct program *p, const char *const *argv, int *child_status, 
 
 static int complain(struct program *p, const struct zrpc_error *err)
 {
-    fprintf(stderr, "zrpc-link: %s\n", err->text);
+    cli_complain("zrpc-link", NULL, err->text);
     zrpc_link_plan_dispose(&p->plan);
-    return err->code == ZRPC_ERR_USAGE ? 2 : 1;
+    return cli_exit_status(err->code);
 }
 
 int command_relay(const struct cli_command *self, int argc, char **argv)

@@ -148,6 +148,6 @@ int command_run(const struct cli_command *self, int argc, char **argv)
     }
     zrpc_link_plan_dispose(&p.plan);
     if (rc < 0)
-        fprintf(stderr, "zrpc-link: %s\n", err.text);
-    return rc >= 0 ? rc : rc == ZRPC_ERR_USAGE ? 2 : 1;
+        cli_complain("zrpc-link", NULL, err.text);
+    return rc < 0 ? cli_exit_status(rc) : rc;
 }

@@ -153,7 +153,7 @@ static int certify(struct certify *c, struct zrpc_eval_runner *r, struct zrpc_er
     zrpc_eval_results_dispose(&results);
     if (rc < 0)
         return complain("certify", err);
-    return certified ? EXIT_CERTIFIED : reached ? EXIT_NOT_CERTIFIED : EXIT_NO_CONNECTION;
+    return certified ? EXIT_DONE : reached ? EXIT_FAILED : EXIT_CONNECTION;
 }
 
 static int check(const struct certify *c, const struct cli_list *args, struct zrpc_error *err)
@@ -215,8 +215,9 @@ int command_certify(const struct cli_command *self, int argc, char **argv)
 
     if (rc == 0 && c.help) {
         cli_print_command(stdout, "wireevaluator", self, options);
-        printf("\nExit status: 0 certified, 1 not certified, 2 usage, 3 no connection.\n");
-        return EXIT_CERTIFIED;
+        printf("\n1 is for a transport that is not certified, 3 for one that does not connect.\n\n");
+        cli_print_exit_statuses(stdout);
+        return EXIT_DONE;
     }
     if (rc == 0)
         rc = check(&c, &args, &err);

@@ -13,8 +13,8 @@ static const struct cli_command commands[] = {
 
 int complain(const char *command, const struct zrpc_error *err)
 {
-    fprintf(stderr, "wireevaluator%s%s: %s\n", command[0] == '\0' ? "" : " ", command, err->text);
-    return err->code == ZRPC_ERR_USAGE ? EXIT_USAGE : EXIT_NO_CONNECTION;
+    cli_complain("wireevaluator", command[0] == '\0' ? NULL : command, err->text);
+    return cli_exit_status(err->code);
 }
 
 /* The original has flags only. */
@@ -29,7 +29,7 @@ static bool is_original(int argc, char **argv)
 int main(int argc, char **argv)
 {
     if (is_original(argc, argv))
-        return run_original(argc, argv);
+        return cli_finish("wireevaluator", run_original(argc, argv));
     return cli_main(
         "wireevaluator",
         "wireevaluator certifies transports: byte streams with deadlines and half-close.\n"

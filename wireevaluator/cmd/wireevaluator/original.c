@@ -113,9 +113,9 @@ static int run_side(struct zrpc_config *config, int side, struct zrpc_error *err
     if (rc == 0)
         zrpc_eval_print_result(stderr, &row, true);
     status = rc < 0                                     ? complain("", err)
-             : row.verdict == ZRPC_VERDICT_PASS         ? EXIT_CERTIFIED
-             : row.verdict == ZRPC_VERDICT_INCONCLUSIVE ? EXIT_NO_CONNECTION
-                                                        : EXIT_NOT_CERTIFIED;
+             : row.verdict == ZRPC_VERDICT_PASS         ? EXIT_DONE
+             : row.verdict == ZRPC_VERDICT_INCONCLUSIVE ? EXIT_CONNECTION
+                                                        : EXIT_FAILED;
     zrpc_eval_result_dispose(&row);
     return status;
 }
@@ -129,7 +129,7 @@ static int proxy(const struct zrpc_config *config, const struct cli_list *args, 
     if (zrpc_stdinserver_proxy(zrpc_config_sockdir(config), args->items[0], STDIN_FILENO, STDOUT_FILENO,
                                STDERR_FILENO, err) < 0)
         return complain("", err);
-    return EXIT_CERTIFIED;
+    return EXIT_DONE;
 }
 
 struct flags {
@@ -183,7 +183,7 @@ int run_original(int argc, char **argv)
             "usage: wireevaluator -mode connect|serve|stdinserver -config FILE -testcase NAME "
             "[IDENTITY]\n\n");
         cli_print_options(stdout, options);
-        return EXIT_CERTIFIED;
+        return EXIT_DONE;
     }
     return run_mode(&f, &err);
 }

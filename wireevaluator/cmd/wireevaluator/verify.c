@@ -33,7 +33,7 @@ static int verify_file(const char *path)
     struct zrpc_eval_verified v = {0};
     struct zrpc_buf text = {0};
     struct zrpc_error err;
-    int rc = read_file(path, &text, &err), status = EXIT_CERTIFIED;
+    int rc = read_file(path, &text, &err), status = EXIT_DONE;
 
     if (rc == 0) {
         rc = zrpc_eval_certificate_verify(zrpc_buf_view(&text), &v, &err);
@@ -44,10 +44,11 @@ static int verify_file(const char *path)
     if (rc < 0)
         return complain("verify", &err);
     if (!v.certified)
-        status = EXIT_NOT_CERTIFIED;
-    printf("%s: unaltered: %s, %s, %zu cases%s, wireevaluator %s, %s\n", path, v.transport,
-           v.certified ? "certified" : "not certified", v.cases, v.complete ? "" : " of more", v.version,
-           v.date);
+        status = EXIT_FAILED;
+    /* What somebody else's certificate says is not to be trusted with the terminal. */
+    cli_printf(stdout, "%s: unaltered: %s, %s, %zu cases%s, wireevaluator %s, %s\n", path, v.transport,
+               v.certified ? "certified" : "not certified", v.cases, v.complete ? "" : " of more", v.version,
+               v.date);
     return status;
 }
 
@@ -57,14 +58,14 @@ int command_verify(const struct cli_command *self, int argc, char **argv)
     const struct cli_option options[] = {{"help", CLI_FLAG, &help, NULL, "show this"}, {0}};
     struct zrpc_error err = {0};
     struct cli_list args;
-    int rc = cli_parse(options, argc, argv, &args, &err), status = EXIT_CERTIFIED;
+    int rc = cli_parse(options, argc, argv, &args, &err), status = EXIT_DONE;
 
     if (rc == 0 && help) {
         cli_print_command(stdout, "wireevaluator", self, options);
         printf(
             "\nExit status: 0 unaltered and certified, 1 unaltered and not certified, 2 altered or "
             "incomplete.\n");
-        return EXIT_CERTIFIED;
+        return EXIT_DONE;
     }
     if (rc == 0 && args.n == 0)
         rc = zrpc_fail(&err, ZRPC_ERR_USAGE, "expected the file of a certificate");
@@ -94,7 +95,7 @@ int command_list(const struct cli_command *self, int argc, char **argv)
         return complain("list", &err);
     if (help) {
         cli_print_command(stdout, "wireevaluator", self, options);
-        return EXIT_CERTIFIED;
+        return EXIT_DONE;
     }
     for (size_t i = 0; defects && (d = zrpc_eval_defect_at(i)) != NULL; i++)
         printf("%-26s %-12s %-32s %s\n", d->name, d->clause, d->caught_by, d->what);
@@ -104,7 +105,7 @@ int command_list(const struct cli_command *self, int argc, char **argv)
             printf("%s%s", k == 0 ? "" : " ", tc->clauses[k]);
         printf("]\n");
     }
-    return EXIT_CERTIFIED;
+    return EXIT_DONE;
 }
 
 static int test_defects(const struct cli_list *names, unsigned repeat, struct zrpc_error *err)
@@ -131,7 +132,7 @@ static int test_defects(const struct cli_list *names, unsigned repeat, struct zr
         fflush(stdout);
     }
     printf("%u defects, %u missed\n", tested, missed);
-    return missed == 0 && tested > 0 ? EXIT_CERTIFIED : EXIT_NOT_CERTIFIED;
+    return missed == 0 && tested > 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
 int command_selftest(const struct cli_command *self, int argc, char **argv)
@@ -148,7 +149,7 @@ int command_selftest(const struct cli_command *self, int argc, char **argv)
         return complain("selftest", &err);
     if (help) {
         cli_print_command(stdout, "wireevaluator", self, options);
-        return EXIT_CERTIFIED;
+        return EXIT_DONE;
     }
     return test_defects(&args, repeat < 1 ? 1 : (unsigned)repeat, &err);
 }

@@ -6,8 +6,7 @@
 #define WIREEVALUATOR_H
 
 #include "cli/cli.h"
-
-enum { EXIT_CERTIFIED = 0, EXIT_NOT_CERTIFIED = 1, EXIT_USAGE = 2, EXIT_NO_CONNECTION = 3 };
+#include "cli/output.h"
 
 int command_certify(const struct cli_command *self, int argc, char **argv);
 int command_verify(const struct cli_command *self, int argc, char **argv);
