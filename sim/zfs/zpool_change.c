@@ -101,26 +101,34 @@ static int make_fs(struct zrpc_zpool *p, const struct zrpc_zpool_new *new, const
     return rc != 0 ? rc : zpool_apply(p, what, &fs, NULL, new->settings, new->n_settings, err);
 }
 
-static int create(struct zrpc_zpool *p, const struct zrpc_zpool_new *new, struct zrpc_error *err)
+/* With -p, those above it, from the top. */
+static int make_parents(struct zrpc_zpool *p, const struct zrpc_zpool_new *new, char *fs,
+                        struct zrpc_error *err)
 {
-    char fs[ZRPC_ZFS_NAME_MAX], part[ZRPC_ZFS_NAME_MAX], delimiter;
-    int rc = zpool_split("cannot create", new->name, fs, &delimiter, part, err);
-    size_t first = strcspn(fs, "/");
+    int rc = 0;
 
-    if (rc == 0 && delimiter != 0)
-        rc = zrpc_fail(err, ZRPC_ERR_ZFS, "cannot create '%s': %s delimiter '%c' is not expected here",
-                       new->name, delimiter == '@' ? "snapshot" : "bookmark", delimiter);
-    if (rc == 0 && (strlen(p->name) != first || memcmp(p->name, fs, first) != 0))
-        rc = zrpc_fail(err, ZRPC_ERR_ZFS, "cannot create '%s': no such pool '%.*s'", new->name, (int)first,
-                       fs);
-    /* With -p, from the top. */
-    for (char *at = fs + first; rc == 0 && new->parents &&*at != '\0'; at += 1 + strcspn(at + 1, "/")) {
-        if (at == fs + first)
-            continue;
+    for (char *at = strchr(fs, '/'); rc == 0 && at != NULL && (at = strchr(at + 1, '/')) != NULL;) {
         *at = '\0';
         rc = make_fs(p, new, fs, false, err);
         *at = '/';
     }
+    return rc;
+}
+
+static int create(struct zrpc_zpool *p, const struct zrpc_zpool_new *new, struct zrpc_error *err)
+{
+    char fs[ZRPC_ZFS_NAME_MAX], part[ZRPC_ZFS_NAME_MAX], delimiter;
+    int rc = zpool_split("cannot create", new->name, fs, &delimiter, part, err);
+
+    if (rc != 0)
+        return rc;
+    if (delimiter != 0)
+        return zrpc_fail(err, ZRPC_ERR_ZFS, "cannot create '%s': %s delimiter '%c' is not expected here",
+                         new->name, delimiter == '@' ? "snapshot" : "bookmark", delimiter);
+    if (!zrpc_zfs_path_within(fs, p->name))
+        return zrpc_fail(err, ZRPC_ERR_ZFS, "cannot create '%s': no such pool '%.*s'", new->name,
+                         (int)strcspn(fs, "/"), fs);
+    rc = new->parents ? make_parents(p, new, fs, err) : 0;
     return rc == 0 ? make_fs(p, new, fs, true, err) : rc;
 }
 

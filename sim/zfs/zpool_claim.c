@@ -65,6 +65,27 @@ int zpool_claimed(struct zrpc_zpool *p, const char *path, int64_t version, struc
     return rc;
 }
 
+void zpool_claims_sweep(struct zrpc_zpool *p)
+{
+    sqlite3_stmt *s;
+    int64_t dead;
+
+    do {
+        dead = 0;
+        if (zpool_begin(p, false, NULL) != 0)
+            return;
+        s = zpool_bind(p, SQL_CLAIM_ALL, "");
+        while (dead == 0 && zpool_step(p, s, NULL) == 1)
+            if (!lives(p, s))
+                dead = sqlite3_column_int64(s, 0);
+        zpool_done(s);
+        zpool_end(p, 0, NULL);
+        if (dead != 0 && zpool_begin(p, true, NULL) == 0 &&
+            zpool_end(p, zpool_run(p, NULL, SQL_CLAIM_DELETE, "i", dead), NULL) != 0)
+            return;
+    } while (dead != 0);
+}
+
 int zpool_claim(struct zrpc_zpool *p, struct zpool_claim *c, const char *path, int64_t version,
                 struct zrpc_error *err)
 {

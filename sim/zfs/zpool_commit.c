@@ -208,6 +208,8 @@ int zpool_receive_keep(struct zpool_receiving *r, const struct zrpc_sendstream_p
 
     if (rc == 0)
         rc = zpool_fs_insert(r->pool, "cannot receive", r->fs, stream.begin.volume, true, &fs, err);
+    else if (rc == 1 && stream.begin.from_guid == 0 && !fs.inconsistent && !r->force)
+        rc = zrpc_fail(err, ZRPC_ERR_ZFS, "destination '%s' exists", r->fs); /* somebody made it meanwhile */
     stream.point = *point;
     return rc < 0 ? rc : zpool_partial_save(r->pool, &fs, &stream, r->n_kept, err);
 }

@@ -163,6 +163,8 @@ int zrpc_zpool_open(const char *path, struct zrpc_zpool **out, struct zrpc_error
         rc = check_format(p, err);
     if (rc == 0)
         rc = read_identity(p, err);
+    if (rc == 0 && !p->readonly)
+        zpool_claims_sweep(p);
     if (rc == 0)
         *out = p;
     else

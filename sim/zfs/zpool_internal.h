@@ -60,9 +60,9 @@ enum zpool_sql {
     SQL_HOLD_DELETE,
     SQL_HOLD_LIST,
     SQL_CLAIM_LIST,
+    SQL_CLAIM_ALL,
     SQL_CLAIM_INSERT,
     SQL_CLAIM_DELETE,
-    SQL_CLAIM_DELETE_HANDLE,
     SQL_PARTIAL_GET,
     SQL_PARTIAL_SET,
     SQL_PARTIAL_DELETE,
@@ -229,6 +229,8 @@ int zpool_claimed(struct zrpc_zpool *p, const char *path, int64_t version, struc
  */
 int zpool_claim(struct zrpc_zpool *p, struct zpool_claim *c, const char *path, int64_t version,
                 struct zrpc_error *err);
+/* Forgets those of processes that are gone. Not within a transaction. */
+void zpool_claims_sweep(struct zrpc_zpool *p);
 /* Not within a transaction. */
 void zpool_unclaim(struct zrpc_zpool *p, struct zpool_claim *c);
 

@@ -130,9 +130,9 @@ static const char *const texts[SQL_N] = {
     [SQL_HOLD_DELETE] = "DELETE FROM hold WHERE version = ? AND tag = ?",
     [SQL_HOLD_LIST] = "SELECT tag, created FROM hold WHERE version = ? ORDER BY tag",
     [SQL_CLAIM_LIST] = "SELECT id, handle, pid, started FROM claim WHERE path IS ? AND version IS ?",
+    [SQL_CLAIM_ALL] = "SELECT id, handle, pid, started FROM claim",
     [SQL_CLAIM_INSERT] = "INSERT INTO claim(path, version, handle, pid, started) VALUES(?, ?, ?, ?, ?)",
     [SQL_CLAIM_DELETE] = "DELETE FROM claim WHERE id = ?",
-    [SQL_CLAIM_DELETE_HANDLE] = "DELETE FROM claim WHERE handle = ?",
     [SQL_PARTIAL_GET] =
         "SELECT toname, to_guid, from_guid, creation, volume, first_object, object, offset,"
         " bytes FROM partial WHERE fs = ?",
