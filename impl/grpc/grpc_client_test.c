@@ -605,6 +605,35 @@ static void calls_above_the_servers_limit_wait(void)
     stop();
 }
 
+static void many_calls_may_wait(void)
+{
+    enum { CALLS = 5000 };
+    const nghttp2_settings_entry few = {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 10};
+    struct zrpc_grpc_call *calls = calloc(CALLS, sizeof *calls), *done;
+    unsigned ok = 0;
+
+    start();
+    CHECK_INT(nghttp2_submit_settings(rig.server.ng, NGHTTP2_FLAG_NONE, &few, 1), 0);
+    pump();
+    for (int i = 0; i < CALLS; i++) {
+        calls[i] =
+            (struct zrpc_grpc_call){.path = "/Replication/Ping", .request = ping_hi, .deadline = ZRPC_NEVER};
+        CHECK_OK(zrpc_grpc_client_begin(rig.client, rig.now, &calls[i], NULL));
+    }
+    pump();
+    for (int i = 0; i < CALLS; i++) {
+        h2peer_respond(&rig.server, calls[i].stream_id, ok_headers, ping_hi, ok_trailers);
+        pump();
+    }
+    while ((done = zrpc_grpc_client_next_done(rig.client)) != NULL) {
+        ok += done->result.status == ZRPC_GRPC_OK;
+        zrpc_buf_dispose(&done->response);
+    }
+    CHECK_INT(ok, CALLS);
+    stop();
+    free(calls);
+}
+
 static void goaway_separates_the_processed_from_the_rest(void)
 {
     struct zrpc_grpc_call calls[3], late = {.path = "/x", .deadline = ZRPC_NEVER};
@@ -843,6 +872,7 @@ static const struct zrpc_test tests[] = {
     {"cancelling resets the stream", cancelling_resets_the_stream},
     {"cancelling what was not sent yet", cancelling_what_was_not_sent_yet},
     {"calls above the server's limit wait", calls_above_the_servers_limit_wait},
+    {"many calls may wait", many_calls_may_wait},
     {"GOAWAY separates the processed from the rest", goaway_separates_the_processed_from_the_rest},
     {"too_many_pings is recognised", too_many_pings_is_recognised},
     {"what was not written was not processed", what_was_not_written_was_not_processed},

@@ -889,6 +889,39 @@ static void finish_with(size_t i, size_t size)
     CHECK(response.base == NULL);
 }
 
+static void handlers_start_when_there_is_room_for_their_answers(void)
+{
+    int32_t ids[16];
+    size_t taken = 0;
+
+    start_with(small);
+    set_initial_window(0);
+    rig.handling = HOLD;
+    for (int i = 0; i < 16; i++)
+        ids[i] = h2peer_request(&rig.client, ping_headers, ping_hi, false);
+    pump();
+    while (rig.n_held > 0) {
+        taken += rig.n_held;
+        while (rig.n_held > 0)
+            finish_with(--rig.n_held, SMALL);
+        pump();
+    }
+    CHECK(taken >= 3 && taken < 8);
+    check_bounded();
+    set_initial_window(SMALL); /* now it reads */
+    while (rig.n_held > 0) {
+        taken += rig.n_held;
+        while (rig.n_held > 0)
+            finish_with(--rig.n_held, SMALL);
+        pump();
+    }
+    CHECK_INT(taken, 16);
+    for (int i = 0; i < 16; i++)
+        CHECK_STR(h2peer_stream(&rig.client, ids[i])->trailers, "grpc-status: 0\n");
+    check_bounded();
+    stop();
+}
+
 static void large_responses_take_the_room_there_is(void)
 {
     struct zrpc_grpc_server_options options = {
@@ -1177,6 +1210,31 @@ static void frames_that_carry_nothing_end_the_connection(void)
     }
 }
 
+/* A large answer, a byte at a time. */
+static void dribbled_windows_end_the_connection(void)
+{
+    static const uint8_t window[] = {0, 0, 4, NGHTTP2_WINDOW_UPDATE, 0, 0, 0, 0, 1, 0, 0, 0, 1};
+    struct zrpc_view ping = make_ping(20000);
+
+    start();
+    set_initial_window(0);
+    call(ping_headers, ping);
+    for (int i = 0; i < 3000; i++) {
+        send_raw(window, sizeof window, 1);
+        to_client();
+        if (i % 900 == 0)
+            rig.now += S;
+    }
+    CHECK_INT(rig.client.goaways, 0);
+    for (int i = 0; i < 1100; i++) {
+        send_raw(window, sizeof window, 1);
+        to_client();
+    }
+    check_ended();
+    stop();
+    free((void *)ping.data);
+}
+
 static void a_flood_of_continuations_ends_the_connection(void)
 {
     static const uint8_t headers[] = {0, 0, 1, NGHTTP2_HEADERS, 0, 0, 0, 0, 1, 0x83};
@@ -1290,6 +1348,8 @@ static const struct zrpc_test tests[] = {
     {"honest clients wait and are not refused", honest_clients_wait_and_are_not_refused},
     {"half requests are bounded and delay no small ones", half_requests_are_bounded_and_delay_no_small_ones},
     {"requests are given up with their handlers", requests_are_given_up_with_their_handlers},
+    {"handlers start when there is room for their answers",
+     handlers_start_when_there_is_room_for_their_answers},
     {"large responses take the room there is", large_responses_take_the_room_there_is},
     {"the largest messages pass with the least budget", the_largest_messages_pass_with_the_least_budget},
     {"responses without window are reset", responses_without_window_are_reset},
@@ -1300,6 +1360,7 @@ static const struct zrpc_test tests[] = {
     {"rapid resets end the connection", rapid_resets_end_the_connection},
     {"provoked resets end the connection", provoked_resets_end_the_connection},
     {"frames that carry nothing end the connection", frames_that_carry_nothing_end_the_connection},
+    {"dribbled windows end the connection", dribbled_windows_end_the_connection},
     {"a flood of continuations ends the connection", a_flood_of_continuations_ends_the_connection},
     {"answers that nobody reads are bounded", answers_that_nobody_reads_are_bounded},
     {"content is as long as it says", content_is_as_long_as_it_says},

@@ -366,12 +366,12 @@ static void connections_cut_anywhere(void)
 }
 
 /* A call from the beginning to the end, as far as memory allows. */
-static int one_call(void)
+static int one_call(size_t size)
 {
     int rc = start(1), result = ZRPC_ERR_NOMEM;
 
     if (rc == 0)
-        rc = begin(t.now + 5 * S, 300);
+        rc = begin(t.now + 5 * S, size);
     while (rc == 0 && move(SIZE_MAX)) {
         take_calls();
         while (rc == 0 && t.n_taken > 0)
@@ -390,7 +390,7 @@ static int one_call(void)
     return result;
 }
 
-static void memory_runs_out_at_every_step(void)
+static void check_scarcity(size_t size)
 {
     long n = 0, made;
 
@@ -398,14 +398,21 @@ static void memory_runs_out_at_every_step(void)
         int rc;
 
         zrpc_alloc_fail_at(++n);
-        rc = one_call();
+        rc = one_call(size);
         made = zrpc_alloc_count();
         /* However it ends, it ends; and with memory enough it succeeds. */
         CHECK(made < n ? rc == 0 : true);
     } while (made >= n);
     zrpc_alloc_fail_at(0);
     CHECK(n > 40);
-    CHECK_OK(one_call());
+    CHECK_OK(one_call(size));
+}
+
+/* The larger one has to wait for leave. */
+static void memory_runs_out_at_every_step(void)
+{
+    check_scarcity(300);
+    check_scarcity(100000);
 }
 
 static const struct zrpc_test tests[] = {

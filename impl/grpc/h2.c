@@ -101,12 +101,19 @@ static bool is_content(const nghttp2_frame *frame)
     return frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
 }
 
-/* DATA without content, which does not end a stream either, serves nothing. With much padding it is left to
- * flow control. */
-static bool is_empty(const nghttp2_frame *frame)
+/* How many other frames one makes up for. DATA that neither has nor ends much makes up for none, and without
+ * any content it is one of them; where it has much padding it is left to flow control. */
+static unsigned credit(const nghttp2_frame *frame)
 {
-    return frame->hd.type == NGHTTP2_DATA && frame->hd.length <= frame->data.padlen &&
-           frame->hd.length < H2_TINY && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0;
+    bool small = frame->hd.type == NGHTTP2_DATA && frame->hd.length < H2_TINY &&
+                 (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0;
+
+    return is_content(frame) && !small ? H2_CHATTER_CREDIT : 0;
+}
+
+static bool is_chatter(const nghttp2_frame *frame)
+{
+    return !is_content(frame) || (credit(frame) == 0 && frame->hd.length <= frame->data.padlen);
 }
 
 /* Each frame is cheap, but a peer that sends nothing else does so to keep us busy (ZR-H2-016). While calls go
@@ -117,10 +124,8 @@ static void count(struct h2 *h, const nghttp2_frame *frame, bool theirs)
         h->second = h->now;
         h->chatter = h->resets = 0;
     }
-    if (is_content(frame) && !is_empty(frame))
-        h->chatter -= h->chatter < H2_CHATTER_CREDIT ? h->chatter : H2_CHATTER_CREDIT;
-    else
-        h->chatter += theirs;
+    h->chatter -= h->chatter < credit(frame) ? h->chatter : credit(frame);
+    h->chatter += theirs && is_chatter(frame);
     if (frame->hd.type == NGHTTP2_RST_STREAM && h->server)
         h->resets += theirs || frame->rst_stream.error_code != NGHTTP2_NO_ERROR;
     /* Without memory for GOAWAY the next frame tries again. */
@@ -166,7 +171,8 @@ int zrpc_h2_input(struct h2 *h, zrpc_time now, struct zrpc_view in, struct zrpc_
     n = nghttp2_session_mem_recv(h->ng, in.data, in.len);
     if (n < 0)
         return zrpc_h2_fail(err, n, "receiving");
-    if (nghttp2_session_get_outbound_queue_size(h->ng) > H2_QUEUE_MAX)
+    /* A client's queue has its own calls in it too. */
+    if (h->server && nghttp2_session_get_outbound_queue_size(h->ng) > H2_QUEUE_MAX)
         return zrpc_fail(err, ZRPC_ERR_LIMIT, "HTTP/2: more than %d frames wait for the peer to read",
                          H2_QUEUE_MAX);
     return 0;

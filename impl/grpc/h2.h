@@ -15,9 +15,9 @@
 /* What a peer may do in one second, beyond which it only wants to keep us busy. */
 #define H2_CHATTER_MAX    1000 /* frames that carry no call ... */
 #define H2_CHATTER_CREDIT 4    /* ... not counting that many for each frame that does, either way */
-#define H2_TINY           64   /* bytes of padding that hide an empty DATA frame */
+#define H2_TINY           64   /* bytes of a DATA frame below which it serves little */
 #define H2_RESETS_MAX     500  /* streams that a client resets, or makes us reset */
-#define H2_QUEUE_MAX      4096 /* frames that wait to be sent, DATA aside: the peer does not read */
+#define H2_QUEUE_MAX      4096 /* a server's frames that wait to be sent, DATA aside: the client does not read */
 
 /* The payload of our PINGs, in its first byte. */
 enum h2_ping { H2_PING_KEEPALIVE = 1, H2_PING_SHUTDOWN };
