@@ -39,7 +39,7 @@ static void lines_arrive_as_they_were(void)
 
     zrpc_log(zrpc_log_queue_log(q), ZRPC_LOG_DEBUG, "above the level", NULL);
     for (int i = 0; i < 10; i++) {
-        char number[8];
+        char number[16];
 
         snprintf(number, sizeof number, "%d", i);
         zrpc_log(zrpc_log_queue_log(q), ZRPC_LOG_INFO, "line", "n", number, NULL);
