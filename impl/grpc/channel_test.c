@@ -585,6 +585,8 @@ static void failures_to_connect(void)
     CHECK_INT(status, ZRPC_GRPC_UNAVAILABLE);
     CHECK_STR(err.text, "rig: nobody there");
     CHECK_INT(zrpc_channel_state(rig.channel), ZRPC_CHANNEL_TRANSIENT_FAILURE);
+    CHECK_CODE(zrpc_channel_failure(rig.channel, &err), ZRPC_ERR_UNAVAILABLE);
+    CHECK_STR(err.text, "nobody there");
     CHECK_CODE(ping(&err), ZRPC_ERR_UNAVAILABLE);
     CHECK_INT(rig.attempts, 1);
 
@@ -592,12 +594,14 @@ static void failures_to_connect(void)
     options = (struct zrpc_call_options){.wait_for_ready = true, .deadline = zrpc_now() + 20 * MS};
     CHECK_CODE(ping_with("x", &options, &status, &err), ZRPC_ERR_TIMEOUT);
     CHECK_INT(status, ZRPC_GRPC_DEADLINE_EXCEEDED);
+    CHECK_STR(err.text, "rig: deadline exceeded before sending; last attempt to connect: nobody there");
 
     zrpc_channel_reset_connect_backoff(rig.channel);
     AWAIT(rig.attempts == 2);
     await_state(ZRPC_CHANNEL_TRANSIENT_FAILURE);
     zrpc_channel_reset_connect_backoff(rig.channel);
     await_state(ZRPC_CHANNEL_READY);
+    CHECK_OK(zrpc_channel_failure(rig.channel, &err));
     CHECK_OK(ping(&err));
     stop();
 }
