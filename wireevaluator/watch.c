@@ -143,28 +143,55 @@ static void close_all(const struct zrpc_eval_watch *all, size_t n)
     }
 }
 
+/* What tells of a process's end: a descriptor of the process, or where there is no such thing (under
+ * valgrind) a pipe that ends with it. ends[1] is the process's, -1 where none is needed. */
+static int open_ends(int ends[2])
+{
+    int self = pidfd_open(getpid(), 0);
+
+    ends[0] = ends[1] = -1;
+    if (self < 0)
+        return errno == ENOSYS ? pipe2(ends, O_CLOEXEC) : -1;
+    close(self);
+    return 0;
+}
+
+static void close_fd(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
 static int start_process(struct zrpc_eval_watch *w, const struct zrpc_eval_watch *all, size_t n,
                          struct zrpc_error *err)
 {
-    int report[2];
+    int report[2], ends[2];
     pid_t pid;
 
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report) < 0)
+    if (open_ends(ends) < 0)
+        return zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "a process for the case");
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report) < 0) {
+        close_fd(ends[0]);
+        close_fd(ends[1]);
         return zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "socketpair");
+    }
     pid = fork();
     if (pid == 0) {
         close(report[0]);
+        close_fd(ends[0]);
         close_all(all, n);
         run_case(&w->what, report[1]);
     }
     close(report[1]);
-    w->process = pid < 0 ? -1 : pidfd_open(pid, 0);
-    if (w->process < 0) {
+    close_fd(ends[1]);
+    w->process = pid < 0 || ends[0] >= 0 ? ends[0] : pidfd_open(pid, 0);
+    if (pid < 0 || w->process < 0) {
         if (pid > 0) {
             kill(pid, SIGKILL);
             waitpid(pid, NULL, 0);
         }
         close(report[0]);
+        close_fd(ends[0]);
         return zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "a process for the case");
     }
     setpgid(pid, pid);

@@ -2,6 +2,7 @@
  * Mutants of what a server reads: frames, streams and requests.
  */
 #include <stdio.h>
+#include <time.h>
 
 #include "conformance/mutants/families.h"
 
@@ -71,6 +72,17 @@ static void deliver_end_payload(struct zrpc_relay *r, struct zrpc_frame frame, s
 static void forget_at_eof(struct zrpc_relay *r)
 {
     zrpc_relay_cut(r, false);
+}
+
+/* The answer waits, so that an end that comes soon after the request comes before it. */
+static void answer_slowly(struct zrpc_relay *r, struct zrpc_frame frame, struct zrpc_view payload)
+{
+    const struct timespec pause = {.tv_nsec = 5 * ZRPC_MILLISECOND};
+
+    for (int i = 0; i < 100 && !r->flag && !zrpc_relay_is_over(r); i++)
+        nanosleep(&pause, NULL);
+    r->flag = true;
+    zrpc_relay_frame_down(r, frame.type, payload);
 }
 
 static void need_whole_frames(struct zrpc_relay *r, struct zrpc_frame frame, struct zrpc_view payload)
@@ -248,6 +260,7 @@ const struct zrpc_mutant zrpc_mutants_read[] = {
         .what = "drops a complete request when the byte stream ends behind it",
         .caught_by = "frame.complete-before-eof",
         .end = forget_at_eof,
+        .server_frame = answer_slowly,
     },
     {
         .name = "whole-frames-only",

@@ -53,6 +53,16 @@ struct zrpc_config {
     const char *sockdir;
 };
 
+/* What a section may be, by its `type`. */
+struct zrpc_config_type {
+    const char *type; /* NULL ends the table */
+    const struct zrpc_yaml_key *keys;
+    int (*dial)(const struct zrpc_config *c, struct zrpc_dialer **out, struct zrpc_error *err);
+    int (*listen)(const struct zrpc_config *c, struct zrpc_listener **out, struct zrpc_error *err);
+};
+
+extern const struct zrpc_config_type zrpc_config_connect_types[], zrpc_config_serve_types[];
+
 /* Readers of values that mean something to a transport, and note what it would not take. */
 zrpc_yaml_reader zrpc_config_address;    /* const char *: HOST:PORT */
 zrpc_yaml_reader zrpc_config_identity;   /* const char * */
