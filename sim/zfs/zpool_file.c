@@ -58,13 +58,21 @@ static int new_pool(const char *path, struct zrpc_zpool **out, struct zrpc_error
     return 0;
 }
 
+static void close_database(struct zrpc_zpool *p)
+{
+    for (size_t i = 0; i < SQL_N; i++) {
+        sqlite3_finalize(p->statements[i]);
+        p->statements[i] = NULL;
+    }
+    sqlite3_close(p->db);
+    p->db = NULL;
+}
+
 void zrpc_zpool_close(struct zrpc_zpool *p)
 {
     if (p == NULL)
         return;
-    for (size_t i = 0; i < SQL_N; i++)
-        sqlite3_finalize(p->statements[i]);
-    sqlite3_close(p->db);
+    close_database(p);
     pthread_mutex_destroy(&p->mutex);
     free(p->path);
     free(p);
@@ -82,13 +90,19 @@ static int sql(struct zrpc_zpool *p, const char *text, struct zrpc_error *err)
  */
 static int open_database(struct zrpc_zpool *p, const char *path, int flags, struct zrpc_error *err)
 {
+    static const enum zpool_sql needed[] = {SQL_ROLLBACK, SQL_ROLLBACK_TO, SQL_RELEASE};
     int rc = sqlite3_open_v2(path, &p->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
 
     if (rc != SQLITE_OK)
         return zpool_sql_error(p, err);
     sqlite3_busy_timeout(p->db, ZPOOL_BUSY_MS);
     sqlite3_extended_result_codes(p->db, 1);
-    return sql(p, "PRAGMA foreign_keys = ON; PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY", err);
+    rc = sql(p, "PRAGMA foreign_keys = ON; PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY", err);
+    /* What takes a transaction back must be at hand when memory is out. */
+    for (size_t i = 0; rc == 0 && i < sizeof needed / sizeof needed[0]; i++)
+        if (zpool_bind(p, needed[i], "") == NULL)
+            rc = zpool_sql_error(p, err);
+    return rc;
 }
 
 static int64_t pragma(struct zrpc_zpool *p, const char *text)
@@ -145,6 +159,33 @@ bool zrpc_zpool_is_file(const char *path)
     return is;
 }
 
+static int open_format(struct zrpc_zpool *p, const char *path, int flags, struct zrpc_error *err)
+{
+    int rc = open_database(p, path, flags, err);
+
+    return rc != 0 ? rc : check_format(p, err);
+}
+
+/* Where not even the log's index can be made, because the folder is read-only as well, and nobody else has
+ * the file open. */
+static int open_immutable(struct zrpc_zpool *p, struct zrpc_error *err)
+{
+    size_t size = 3 * strlen(p->path) + 32;
+    char *uri = malloc(size), *at = uri;
+    int rc;
+
+    if (uri == NULL)
+        return zrpc_fail(err, ZRPC_ERR_NOMEM, "out of memory for a pool");
+    at = stpcpy(at, "file:");
+    for (const char *c = p->path; *c != '\0'; c++)
+        at += strchr("%?#", *c) != NULL ? sprintf(at, "%%%02x", (unsigned char)*c) : sprintf(at, "%c", *c);
+    strcpy(at, "?immutable=1");
+    close_database(p);
+    rc = open_format(p, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, err);
+    free(uri);
+    return rc;
+}
+
 int zrpc_zpool_open(const char *path, struct zrpc_zpool **out, struct zrpc_error *err)
 {
     struct zrpc_zpool *p;
@@ -158,9 +199,9 @@ int zrpc_zpool_open(const char *path, struct zrpc_zpool **out, struct zrpc_error
     if (rc != 0)
         return rc;
     p->readonly = access(path, W_OK) != 0;
-    rc = open_database(p, path, p->readonly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, err);
-    if (rc == 0)
-        rc = check_format(p, err);
+    rc = open_format(p, path, p->readonly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, err);
+    if (rc == ZRPC_ERR_SYSTEM && p->readonly)
+        rc = open_immutable(p, err);
     if (rc == 0)
         rc = read_identity(p, err);
     if (rc == 0 && !p->readonly)

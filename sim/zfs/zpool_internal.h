@@ -68,7 +68,6 @@ enum zpool_sql {
     SQL_PARTIAL_DELETE,
     SQL_PARTIAL_EXTENT_INSERT,
     SQL_PARTIAL_EXTENT_LIST,
-    SQL_PARTIAL_EXTENT_DELETE,
     SQL_N
 };
 
@@ -112,7 +111,7 @@ int zpool_end(struct zrpc_zpool *p, int rc, struct zrpc_error *err);
 /* The statement with its parameters bound: per character of `form`, 'i' an int64_t, 'u' a uint64_t, 't' a
  * text (NULL allowed). Texts must live until the statement is done. NULL: failed, zpool_step() says how. */
 sqlite3_stmt *zpool_bind(struct zrpc_zpool *p, enum zpool_sql which, const char *form, ...);
-/* 1: a row; 0: there are no more; or failed. */
+/* 1: a row; 0: there are no more; or failed. First right after zpool_bind(). */
 int zpool_step(struct zrpc_zpool *p, sqlite3_stmt *s, struct zrpc_error *err);
 /* Ends a statement before its last row. */
 void zpool_done(sqlite3_stmt *s);

@@ -165,9 +165,9 @@ static int list_one(struct zrpc_zpool *p, const struct zpool_fs *fs, int left, u
 static int list_tree(struct zrpc_zpool *p, const char *root, int depth, unsigned types,
                      struct zrpc_zpool_datasets *out, struct zrpc_error *err)
 {
-    sqlite3_stmt *s = zpool_bind(p, SQL_FS_SUBTREE, "t", root);
     struct zpool_fs fs;
     uint64_t pool_used = 0;
+    sqlite3_stmt *s;
     int rc;
 
     if ((types & (ZRPC_ZPOOL_FILESYSTEM | ZRPC_ZPOOL_VOLUME)) != 0) {
@@ -175,6 +175,7 @@ static int list_tree(struct zrpc_zpool *p, const char *root, int depth, unsigned
         if (rc != 0)
             return rc;
     }
+    s = zpool_bind(p, SQL_FS_SUBTREE, "t", root);
     while ((rc = zpool_step(p, s, err)) == 1) {
         int below;
 
