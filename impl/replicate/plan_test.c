@@ -97,13 +97,15 @@ static void table(void)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct zrpc_zfs_versions sender = {0}, receiver = {0};
         struct zrpc_plan plan;
+        int kept;
 
         parse(rows[i].sender, &sender);
         parse(rows[i].receiver, &receiver);
         if (!CHECK_OK(zrpc_plan_make(&sender, &receiver, &plan, NULL)))
             return;
-        if (!CHECK_INT(plan.kind, rows[i].kind) | !CHECK_STR(steps(&plan), rows[i].steps) |
-            !CHECK_INT(plan.move_cursor, rows[i].move_cursor) | !CHECK_CONTAINS(plan.why, rows[i].why))
+        kept = CHECK_INT(plan.kind, rows[i].kind) + CHECK_STR(steps(&plan), rows[i].steps) +
+               CHECK_INT(plan.move_cursor, rows[i].move_cursor) + CHECK_CONTAINS(plan.why, rows[i].why);
+        if (kept != 4)
             printf("    row %zu: \"%s\", \"%s\"\n", i, rows[i].sender, rows[i].receiver);
         CHECK((plan.why[0] != '\0') == zrpc_plan_is_conflict(&plan));
         zrpc_plan_dispose(&plan);

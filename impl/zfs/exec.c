@@ -7,6 +7,8 @@
 #define PLACEHOLDER "zrepl:placeholder"
 #define TOKEN_MAX   65536 /* characters */
 
+static const char placeholder_on[] = PLACEHOLDER "=on", placeholder_off[] = PLACEHOLDER "=off";
+
 static bool says(const struct zrpc_error *err, const char *words)
 {
     return err->code == ZRPC_ERR_ZFS && strstr(err->text, words) != NULL;
@@ -224,7 +226,7 @@ static int bookmark(void *ctx, atomic_bool *cancelled, const char *fs, const cha
 static int create_placeholder(void *ctx, atomic_bool *cancelled, const char *fs, struct zrpc_error *err)
 {
     return order(ctx, cancelled,
-                 (const char *const[]){"create", "-o", PLACEHOLDER "=on", "-o", "mountpoint=none", fs, NULL},
+                 (const char *const[]){"create", "-o", placeholder_on, "-o", "mountpoint=none", fs, NULL},
                  err);
 }
 
@@ -232,8 +234,7 @@ static int set_placeholder(void *ctx, atomic_bool *cancelled, const char *fs, bo
                            struct zrpc_error *err)
 {
     return order(ctx, cancelled,
-                 (const char *const[]){"set", placeholder ? PLACEHOLDER "=on" : PLACEHOLDER "=off", fs, NULL},
-                 err);
+                 (const char *const[]){"set", placeholder ? placeholder_on : placeholder_off, fs, NULL}, err);
 }
 
 static int rollback(void *ctx, atomic_bool *cancelled, const char *fs, const char *snapshot,
