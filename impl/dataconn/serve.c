@@ -145,10 +145,12 @@ static int on_phase(struct serving *s, struct zrpc_error *err)
         return start_handler(s, err);
     if (s->machine.phase == ZRPC_PHASE_FINISH)
         return start(s, s->service->pools.finishers, finish_sink, err);
-    if (s->machine.refused.code != ZRPC_OK)
+    if (s->machine.refused.code != ZRPC_OK) {
+        zrpc_sink_close(&s->pump.sink); /* likewise */
         zrpc_log(s->call->log, ZRPC_LOG_WARN, "refused", "method",
                  s->machine.endpoint == NULL ? "?" : s->machine.endpoint->path, "reason",
                  s->machine.refused.text, NULL);
+    }
     return 0;
 }
 
@@ -220,10 +222,12 @@ static int serve(struct serving *s, struct zrpc_error *err)
 
     while (rc == 0 && (s->machine.phase != ZRPC_PHASE_DONE || s->running)) {
         rc = zrpc_pump_run(&s->pump, err);
-        if (rc == ZRPC_ERR_SINK)
-            rc = refuse(s, err->text, err); /* an early refusal: the stream has not ended yet (ZR-REQ-*) */
-        else if (rc > 0)
+        if (rc == ZRPC_ERR_SINK) {          /* an early refusal: the stream has not ended yet (ZR-REQ-*) */
+            zrpc_sink_close(&s->pump.sink); /* likewise */
+            rc = refuse(s, err->text, err);
+        } else if (rc > 0) {
             rc = on_event[rc](s, err);
+        }
     }
     return rc;
 }
