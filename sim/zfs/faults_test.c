@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "sim/zfs/faults_internal.h"
+#include "testing/alloc.h"
 #include "testing/suite.h"
 
 /*
@@ -564,6 +565,44 @@ static void counts_are_shared(void)
     unlink(name);
 }
 
+/* A plan is read, shared, and strikes a send; arg is the file for the counts. */
+static int whole(void *arg)
+{
+    static const char plan[] = "faults: [{action: stall, operation: send, at: 900, for: 1ns}]";
+    struct zrpc_zfs_send send = {.filesystem = "tank/a", .from = "", .to = "@1"};
+    struct scene s = {0};
+    struct zrpc_source source = {0};
+    struct pollfd fd;
+    int rc = zrpc_zfs_faults_parse("plan", zrpc_view_of(plan), &s.plan, &s.err);
+
+    if (rc == 0)
+        rc = zrpc_zfs_faults_share(s.plan, arg, &s.err);
+    if (rc == 0) {
+        s.faulty = (struct zrpc_zfs_faulty){.plan = s.plan, .inner = {.ops = &fake_ops, .ctx = &s.fake}};
+        s.zfs = zrpc_zfs_faulty(&s.faulty);
+        rc = s.zfs.ops->send(s.zfs.ctx, NULL, &send, &source, &s.err);
+    }
+    while (rc == 0 && (rc = (int)drain(&s, &source)) == ZRPC_ERR_AGAIN) {
+        fd = zrpc_source_wait(&source);
+        rc = poll(&fd, 1, 20000) == 1 ? 0 : ZRPC_ERR_TIMEOUT;
+    }
+    zrpc_source_close(&source);
+    zrpc_zfs_faults_free(s.plan);
+    return rc;
+}
+
+static void scarcity(void)
+{
+    char name[] = "/tmp/zrpc-faults-XXXXXX";
+    int fd = mkstemp(name);
+
+    CHECK(fd >= 0);
+    CHECK(zrpc_alloc_each(whole, name) >= 5);
+    CHECK(zrpc_resource_each(whole, name) >= 2);
+    close(fd);
+    unlink(name);
+}
+
 static const struct zrpc_test tests[] = {
     {"faults hold for their operations, and paths that end in theirs", faults_are_addressed},
     {"busy snapshots are not destroyed", busy_snapshots},
@@ -581,6 +620,7 @@ static const struct zrpc_test tests[] = {
     {"all mistakes of a plan are reported", all_mistakes_are_reported},
     {"a pool's keys for faults", a_pools_faults},
     {"processes count together", counts_are_shared},
+    {"without memory, descriptors or threads", scarcity},
     {NULL, NULL},
 };
 
