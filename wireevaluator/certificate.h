@@ -1,5 +1,5 @@
 /*
- * The certificate: JSON, and one self-contained HTML page that holds it.
+ * The certificate: JSON (certificate.schema.json), and one self-contained HTML page that holds it.
  *
  * The JSON's "digest" is the SHA-256 of the same object without that member, compact, with sorted keys. The
  * page ends with a comment that holds the SHA-256 of all bytes before it. Both show alterations, not who made
@@ -13,6 +13,7 @@
 #include "wireevaluator/runner.h"
 
 #define EVAL_CERTIFICATE_FORMAT "zrpc wire certificate 1"
+#define EVAL_CERTIFICATE_FORM   JSON_INDENT(1) /* and a newline */
 
 int zrpc_eval_certificate_json(const struct zrpc_eval_results *results,
                                const struct zrpc_evaluated *transport, struct zrpc_buf *out,

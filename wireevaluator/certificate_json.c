@@ -140,7 +140,7 @@ int zrpc_eval_certificate_json(const struct zrpc_eval_results *results,
         return zrpc_fail(err, ZRPC_ERR_NOMEM, "the certificate");
     rc = seal(root, err);
     if (rc == 0)
-        text = json_dumps(root, JSON_INDENT(1));
+        text = json_dumps(root, EVAL_CERTIFICATE_FORM);
     json_decref(root);
     if (rc == 0 && text == NULL)
         rc = zrpc_fail(err, ZRPC_ERR_NOMEM, "the certificate");

@@ -6,7 +6,7 @@
 
 static const char begin_json[] = "<script type=\"application/json\" id=\"certificate\">",
                   end_json[] = "</script>";
-static const char begin_seal[] = "<!-- sha256 of all before this comment: ";
+static const char begin_seal[] = "<!-- sha256 of all before this comment: ", end_seal[] = " -->\n";
 
 static int bad(struct zrpc_error *err, const char *what)
 {
@@ -34,7 +34,8 @@ static int open_page(struct zrpc_view page, struct zrpc_view *json, struct zrpc_
     zrpc_view_take(&rest, seal + strlen(begin_seal));
     if (zrpc_eval_digest(zrpc_view(page.data, seal), digest, err) < 0)
         return err->code;
-    if (rest.len < 64 || memcmp(rest.data, digest, 64) != 0)
+    if (rest.len != 64 + strlen(end_seal) || memcmp(rest.data, digest, 64) != 0 ||
+        memcmp(rest.data + 64, end_seal, strlen(end_seal)) != 0)
         return bad(err, "altered: the page's digest does not fit");
     rest = zrpc_view(page.data, seal);
     zrpc_view_take(&rest, from + strlen(begin_json));
@@ -42,6 +43,21 @@ static int open_page(struct zrpc_view page, struct zrpc_view *json, struct zrpc_
         return bad(err, "not a certificate: its content has no end");
     *json = zrpc_view(rest.data, to);
     return 0;
+}
+
+/* The digest is of the content; the form, too, is as it was written. */
+static int check_form(json_t *root, struct zrpc_view text, struct zrpc_error *err)
+{
+    char *form = json_dumps(root, EVAL_CERTIFICATE_FORM);
+    size_t len = form == NULL ? 0 : strlen(form);
+    int rc = 0;
+
+    if (form == NULL)
+        rc = zrpc_fail(err, ZRPC_ERR_NOMEM, "the certificate");
+    else if (text.len != len + 1 || memcmp(text.data, form, len) != 0 || text.data[len] != '\n')
+        rc = bad(err, "altered: its form is another");
+    free(form);
+    return rc;
 }
 
 /* Takes "digest" out and compares. */
@@ -66,18 +82,19 @@ static int check_digest(json_t *root, struct zrpc_eval_verified *out, struct zrp
 }
 
 /* Whether the case spoils the certificate, by its own words; -1 where they do not fit each other. */
-static int spoils(json_t *row)
+static int spoils(json_t *row, int repeat)
 {
     const char *verdict = NULL, *level = NULL, *id = NULL, *title = NULL;
     json_t *clauses = NULL, *trace = NULL;
     bool must, bad_verdict, unclear;
-    int stated = 0;
+    int stated = 0, runs = 0, passed = 0;
     json_int_t took;
 
-    if (json_unpack(row, "{s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:I}", "id", &id, "title", &title, "verdict",
-                    &verdict, "level", &level, "spoils", &stated, "clauses", &clauses, "trace", &trace,
-                    "took_us", &took) < 0 ||
-        json_array_size(clauses) == 0 || json_array_size(trace) == 0)
+    if (json_unpack(row, "{s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:I, s:i, s:i}", "id", &id, "title", &title,
+                    "verdict", &verdict, "level", &level, "spoils", &stated, "clauses", &clauses, "trace",
+                    &trace, "took_us", &took, "runs", &runs, "passed", &passed) < 0 ||
+        json_array_size(clauses) == 0 || json_array_size(trace) == 0 || runs != repeat ||
+        (strcmp(verdict, "PASS") == 0) != (passed == runs))
         return -1;
     must = strcmp(level, "MUST") == 0;
     bad_verdict = strcmp(verdict, "FAIL") == 0;
@@ -101,20 +118,20 @@ static bool has_all_cases(json_t *cases)
 static int check_content(json_t *root, struct zrpc_eval_verified *out, struct zrpc_error *err)
 {
     const char *format, *transport, *version, *date, *kernel, *configuration;
-    int certified, complete, good = 1;
+    int certified, complete, repeat, good = 1;
     json_int_t seed;
     json_t *cases, *row;
     size_t i;
 
-    if (json_unpack(root, "{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:I, s:o}", "format", &format,
+    if (json_unpack(root, "{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:I, s:i, s:o}", "format", &format,
                     "transport", &transport, "configuration", &configuration, "version", &version, "kernel",
                     &kernel, "date", &date, "certified", &certified, "complete", &complete, "seed", &seed,
-                    "cases", &cases) < 0 ||
+                    "repeat", &repeat, "cases", &cases) < 0 ||
         strcmp(format, EVAL_CERTIFICATE_FORMAT) != 0)
         return bad(err, "not a certificate, or not of this format: " EVAL_CERTIFICATE_FORMAT);
     json_array_foreach(cases, i, row)
     {
-        int spoiled = spoils(row);
+        int spoiled = spoils(row, repeat);
 
         if (spoiled < 0)
             return zrpc_fail(err, ZRPC_ERR_USAGE, "incomplete: case number %zu", i + 1);
@@ -152,6 +169,8 @@ int zrpc_eval_certificate_verify(struct zrpc_view text, struct zrpc_eval_verifie
         return zrpc_fail(err, ZRPC_ERR_USAGE, "not a certificate: line %d: %s", parse.line, parse.text);
     if (!json_is_object(root))
         rc = bad(err, "not a certificate");
+    if (rc == 0 && json.data == text.data)
+        rc = check_form(root, json, err);
     if (rc == 0)
         rc = check_digest(root, out, err);
     if (rc == 0)

@@ -384,21 +384,17 @@ static void check_alterations(struct zrpc_buf *certificate)
 {
     struct zrpc_eval_verified v;
     uint8_t *bytes = certificate->base + certificate->off;
-    size_t altered = 0, step = certificate->len / 150 + 1;
+    size_t step = certificate->len / (zrpc_under_valgrind() ? 100 : 1000) + 1;
 
     for (size_t i = 0; i < certificate->len; i += step) {
         uint8_t was = bytes[i];
 
-        if (was == ' ' || was == '\n')
-            continue;
-        bytes[i] = was == '1' ? '2' : '1';
+        bytes[i] = was == ' ' ? '\n' : was == '\n' ? ' ' : was == '1' ? '2' : '1';
         CHECK_CODE(zrpc_eval_certificate_verify(zrpc_buf_view(certificate), &v, NULL), ZRPC_ERR_USAGE);
         bytes[i] = was;
-        altered++;
     }
-    CHECK(altered > 50);
-    for (size_t len = 0; len < certificate->len - 1; len += step * 3)
-        CHECK_CODE(zrpc_eval_certificate_verify(zrpc_view(bytes, len), &v, NULL), ZRPC_ERR_USAGE);
+    for (size_t len = certificate->len; len > 0; len -= len < step ? len : step)
+        CHECK_CODE(zrpc_eval_certificate_verify(zrpc_view(bytes, len - 1), &v, NULL), ZRPC_ERR_USAGE);
 }
 
 static void alterations_show(void)
