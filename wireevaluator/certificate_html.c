@@ -10,6 +10,7 @@ static const char more_style[] =
     "dl.facts { grid-template-columns: 124px 1fr; margin: 14px 0; }\n"
     ".facts dd code { white-space: pre-wrap; overflow-wrap: anywhere; }\n"
     "header { position: static; }\n"
+    ".case > summary .title { font-size: 14px; }\n"
     ".clause { color: var(--soft); font-size: 12px; }\n"
     ".case > summary { grid-template-columns: 112px minmax(190px, 240px) 1fr 92px 62px; }\n"
     "table { border-collapse: collapse; width: 100%; font-size: 13px; margin: 8px 0; }\n"
@@ -134,10 +135,11 @@ static void add_contract(struct zrpc_buf *out, const struct zrpc_eval_results *r
         zrpc_text_add(out, "<tr id=\"%s\"><td><code>%s</code></td>", r->id, r->id);
         add_escaped(out, "<td>", r->text, "");
         zrpc_text_add(out, " <span class=\"clause\">(%s)</span></td><td><span class=\"badge %s\">", r->level,
-                      cases == 0                     ? "skip"
-                      : broken == 0                  ? "pass"
-                      : strcmp(r->level, "MAY") == 0 ? "unsupported"
-                                                     : "fail");
+                      cases == 0                        ? "skip"
+                      : broken == 0                     ? "pass"
+                      : strcmp(r->level, "MAY") == 0    ? "unsupported"
+                      : strcmp(r->level, "SHOULD") == 0 ? "non-strict"
+                                                        : "fail");
         if (broken > 0)
             zrpc_text_add(out, "not met in %u of %u", broken, cases);
         else

@@ -18,8 +18,9 @@ struct ssh_wire {
 static int ssh_ended(struct zrpc_ssh_wire *pair, struct zrpc_error *err)
 {
     struct ssh_wire *w = (struct ssh_wire *)pair;
+    zrpc_time patience = pair->write_closed ? ZRPC_SSH_END_MS * ZRPC_MILLISECOND : 0;
 
-    if (zrpc_ssh_process_wait(&w->process, zrpc_now() + ZRPC_SSH_END_MS * ZRPC_MILLISECOND, NULL) &&
+    if (zrpc_ssh_process_wait(&w->process, zrpc_now() + patience, NULL) &&
         zrpc_ssh_process_failed(&w->process))
         return zrpc_fail(err, ZRPC_ERR_RESET, "ssh wire: read: the connection is lost");
     return 0;

@@ -18,17 +18,17 @@ static bool reader_gone(int fd)
 }
 
 /* A peer that half-closes goes on reading; one that does not has vanished. Once this side has half-closed,
- * that no longer tells. With the lock held. */
+ * that no longer tells, but what else the side knows may. With the lock held. */
 static int at_end(struct zrpc_ssh_wire *w, struct zrpc_error *err)
 {
-    int rc = 0;
+    int rc;
 
     if (w->at_eof)
         return 0;
-    if (w->write_closed)
-        rc = w->side->ended(w, err);
-    else if (reader_gone(w->write_fd))
+    if (!w->write_closed && reader_gone(w->write_fd))
         rc = zrpc_fail(err, ZRPC_ERR_RESET, "%s wire: read: the peer is gone", w->side->name);
+    else
+        rc = w->side->ended(w, err);
     w->at_eof = rc == 0;
     return rc;
 }

@@ -25,7 +25,7 @@ struct zrpc_ssh_wire;
 /* What differs between the sides. */
 struct zrpc_ssh_side {
     const char *name;
-    /* The peer ended after this side had half-closed: 0 for a good end, else the failure. */
+    /* The peer ended, and still reads or may do so: 0 for a good end, else the failure. */
     int (*ended)(struct zrpc_ssh_wire *w, struct zrpc_error *err);
     /* Adds to a failure's text what this side knows of it. Called with the lock held. */
     void (*explain)(struct zrpc_ssh_wire *w, struct zrpc_error *err);

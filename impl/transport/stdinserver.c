@@ -17,10 +17,14 @@ struct stdinserver_wire {
     int control; /* the proxy's connection */
 };
 
+/* The proxy waits for us, and its death ends the client's stream, which sshd takes for an end in order. */
 static int stdinserver_ended(struct zrpc_ssh_wire *pair, struct zrpc_error *err)
 {
-    (void)pair, (void)err;
-    return 0;
+    char byte;
+
+    if (recv(((struct stdinserver_wire *)pair)->control, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
+        return 0;
+    return zrpc_fail(err, ZRPC_ERR_RESET, "stdinserver wire: read: the proxy is gone");
 }
 
 static void stdinserver_explain(struct zrpc_ssh_wire *pair, struct zrpc_error *err)
