@@ -106,7 +106,7 @@ void zrpc_peer_idle(struct zrpc_peer *p, zrpc_time duration);
  * Ending
  */
 void zrpc_peer_half_close(struct zrpc_peer *p);
-void zrpc_peer_drop(struct zrpc_peer *p);  /* close(2), whatever is unread */
+void zrpc_peer_drop(struct zrpc_peer *p); /* close(2), whatever is unread */
 /* We vanish: over tcp and tls a TCP reset, over ssh the end of the ssh program, over local of our socket. */
 void zrpc_peer_reset(struct zrpc_peer *p);
 void zrpc_peer_shutdown(

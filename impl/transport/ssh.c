@@ -30,7 +30,8 @@ static void ssh_explain(struct zrpc_ssh_wire *pair, struct zrpc_error *err)
 {
     struct ssh_wire *w = (struct ssh_wire *)pair;
 
-    zrpc_ssh_process_wait(&w->process, 0, NULL);
+    /* Pipes break when ssh ends, which it may have words on. */
+    zrpc_ssh_process_wait(&w->process, zrpc_now() + ZRPC_SSH_END_MS * ZRPC_MILLISECOND, NULL);
     zrpc_ssh_process_explain(&w->process, err);
 }
 
