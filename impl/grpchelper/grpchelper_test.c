@@ -2,8 +2,6 @@
  * line in the log, and a client that means it is served in their midst. */
 #include "zrpc/grpchelper.h"
 
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -16,33 +14,11 @@
 #include "testing/certificates.h"
 #include "testing/loglines.h"
 #include "testing/suite.h"
-#include "transport/tcp_socket.h"
+#include "testing/tls_peers.h"
 #include "zrpc/replication.h"
 #include "zrpc/transport.h"
-#include "zrpc/transport_tls.h"
 
 #define LONG (3600 * ZRPC_SECOND) /* a time that must not be what ends a test */
-
-static const struct zrpc_test_cert certs[] = {
-    {.name = "ca", .cn = "test ca", .ca = true},
-    {.name = "server", .cn = "server1", .issuer = "ca"},
-    {.name = "client", .cn = "client1", .issuer = "ca"},
-    {.name = "stranger", .cn = "stranger", .issuer = "ca"},
-    {.name = "expired", .cn = "client1", .issuer = "ca", .from_day = -9, .to_day = -2},
-    {.name = "other-ca", .cn = "test ca", .ca = true},
-    {.name = "forged", .cn = "client1", .issuer = "other-ca"},
-    {.name = "self-signed", .cn = "client1"},
-};
-
-static struct zrpc_tls_files files_of(const char *name)
-{
-    static char paths[3][128];
-
-    snprintf(paths[0], sizeof paths[0], "%s/ca.crt", zrpc_test_dir());
-    snprintf(paths[1], sizeof paths[1], "%s/%s.crt", zrpc_test_dir(), name);
-    snprintf(paths[2], sizeof paths[2], "%s/%s.key", zrpc_test_dir(), name);
-    return (struct zrpc_tls_files){paths[0], paths[1], paths[2]};
-}
 
 /* The service: its answer to a ping is who asks. A message "slow" is answered when the call is cancelled. */
 struct fixture {
@@ -97,14 +73,13 @@ static void *run(void *arg)
 static void start(struct fixture *f, bool tls, zrpc_time handshake_timeout)
 {
     static const struct zrpc_tcp_client clients[] = {{"127.0.0.1", "client1"}};
-    static const char *const cns[] = {"client1"};
-    const struct zrpc_tls_files files = files_of("server");
+    const struct zrpc_tls_files files = tls_files_of("ca", "server");
     struct zrpc_listener *l;
     struct zrpc_error err;
     int rc;
 
     f->tls = tls;
-    rc = tls ? zrpc_tls_listen("127.0.0.1:0", &files, cns, 1, handshake_timeout, &l, &err)
+    rc = tls ? zrpc_tls_listen("127.0.0.1:0", &files, tls_client_cns, 2, handshake_timeout, &l, &err)
              : zrpc_tcp_listen("127.0.0.1:0", clients, 1, &l, &err);
     if (!CHECK_OK(rc))
         return;
@@ -125,7 +100,7 @@ static void stop(struct fixture *f)
 
 static struct zrpc_dialer *dialer_as(const struct fixture *f, const char *name)
 {
-    const struct zrpc_tls_files files = files_of(name);
+    const struct zrpc_tls_files files = tls_files_of("ca", name);
     struct zrpc_dialer *dialer = NULL;
 
     if (f->tls)
@@ -156,36 +131,6 @@ static int ask(const struct fixture *f, const char *name, const char *message, s
     }
     dialer->ops->close(dialer);
     return rc;
-}
-
-static int plain_connect(const struct fixture *f)
-{
-    struct zrpc_tcp_address at;
-    int fd = -1;
-
-    CHECK_OK(zrpc_tcp_address_parse(f->address, &at, NULL));
-    CHECK_OK(zrpc_tcp_connect(&at, ZRPC_NEVER, NULL, &fd, NULL));
-    return fd;
-}
-
-/* A TLS client that says hello, and then nothing more. */
-static int half_handshake(const struct fixture *f)
-{
-    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-    SSL *ssl = SSL_new(ctx);
-    BIO *out = BIO_new(BIO_s_mem());
-    int fd = plain_connect(f), len;
-    char *hello;
-
-    SSL_set_bio(ssl, BIO_new(BIO_s_mem()), out);
-    CHECK_INT(SSL_connect(ssl), -1);
-    len = (int)BIO_get_mem_data(out, &hello);
-    CHECK(len > 0);
-    CHECK_INT(send(fd, hello, (size_t)len, 0), len);
-    SSL_free(ssl);
-    SSL_CTX_free(ctx);
-    ERR_clear_error();
-    return fd;
 }
 
 static void clients_are_served_by_identity(void)
@@ -241,7 +186,7 @@ static void plain_clients_are_refused(void)
 
     prepare(&f, &service);
     start(&f, true, LONG);
-    fd = plain_connect(&f);
+    fd = tls_plain_connect(f.address);
     CHECK_INT(send(fd, words, sizeof words - 1, 0), sizeof words - 1);
     loglines_await(&f.lines, "does not seem to speak TLS", 1);
     CHECK_OK(ask(&f, "client", "", &err));
@@ -259,7 +204,7 @@ static void stopping_mid_handshake_is_refused(void)
 
     prepare(&f, &service);
     start(&f, true, LONG);
-    fd = half_handshake(&f);
+    fd = tls_half_handshake(f.address);
     shutdown(fd, SHUT_WR);
     loglines_await(&f.lines, "connection refused", 1);
     CHECK_OK(ask(&f, "client", "", &err));
@@ -281,7 +226,7 @@ static void half_open(bool tls)
     prepare(&f, &service);
     start(&f, tls, LONG);
     for (int i = 0; i < N; i++) {
-        fds[i] = tls && i % 2 == 1 ? half_handshake(&f) : plain_connect(&f);
+        fds[i] = tls && i % 2 == 1 ? tls_half_handshake(f.address) : tls_plain_connect(f.address);
         if (!tls && i % 2 == 1)
             CHECK_INT(send(fds[i], "PRI * HTTP/2", 12, 0), 12);
     }
@@ -311,7 +256,7 @@ static void half_open_handshakes_time_out(void)
     f.options.authenticate_timeout = (zrpc_under_valgrind() ? 30 : 3) * ZRPC_SECOND; /* the good one's too */
     start(&f, true, 0);
     for (int i = 0; i < N; i++)
-        fds[i] = plain_connect(&f);
+        fds[i] = tls_plain_connect(f.address);
     CHECK_OK(ask(&f, "client", "", &err));
     loglines_await(&f.lines, "code=TIMEOUT", N);
     CHECK_INT(loglines_count(&f.lines, "level=warn"), N);
@@ -414,12 +359,10 @@ static const struct zrpc_test tests[] = {
 
 int main(int argc, char **argv)
 {
-    int status;
+    int rc = tls_peers_make();
 
-    for (size_t i = 0; i < sizeof certs / sizeof certs[0]; i++)
-        if (zrpc_test_cert_make(&certs[i]) < 0)
-            return 1;
-    status = zrpc_suite_main("grpchelper", tests, argc, argv);
+    if (rc == 0)
+        rc = zrpc_suite_main("grpchelper", tests, argc, argv);
     zrpc_test_dir_remove();
-    return status;
+    return rc;
 }
