@@ -24,8 +24,7 @@ struct zrpc_zpool;
 
 struct zrpc_zpool_options {
     const char *name;
-    uint64_t
-        seed; /* decides all GUIDs that are not given; 0: as the file's path, the name and time have it */
+    uint64_t seed;     /* decides all GUIDs that are not given; 0: by chance, in a file */
     uint64_t capacity; /* bytes; 0: 2^60, the most */
 };
 

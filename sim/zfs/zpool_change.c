@@ -211,9 +211,10 @@ int zpool_append(struct zrpc_zpool *p, const char *what, struct zpool_fs *fs,
         rc = zpool_extents_count(p, fs->id, INT64_MAX, &n, &length, err);
     if (rc == 0)
         rc = zpool_extent_insert(p, fs->id, n + 1, txg, *extent, err);
-    if (rc == 0)
-        fs->content += extent->length;
-    return rc;
+    if (rc != 0)
+        return zrpc_error_prefix(err, rc, "%s '%s'", what, fs->name);
+    fs->content += extent->length;
+    return 0;
 }
 
 static int write_content(struct zrpc_zpool *p, const char *name, uint64_t bytes, struct zrpc_error *err)

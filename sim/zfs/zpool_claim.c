@@ -90,11 +90,13 @@ int zpool_claim(struct zrpc_zpool *p, struct zpool_claim *c, const char *path, i
                 struct zrpc_error *err)
 {
     int64_t pid = getpid();
-    int rc = zpool_run(p, err, SQL_CLAIM_INSERT, "tiiii", path, version, p->handle, pid, start_of(pid));
+    /* An id that never comes again: what undoes a claim that failed must not meet another one. */
+    int64_t id = (int64_t)(zrpc_sim_mix((uint64_t)p->handle + ++p->n_claims) >> 1);
+    int rc = zpool_run(p, err, SQL_CLAIM_INSERT, "itiiii", id, path, version, p->handle, pid, start_of(pid));
 
     if (rc != 0)
         return rc;
-    c->id = sqlite3_last_insert_rowid(p->db);
+    c->id = id;
     c->next = p->claims;
     p->claims = c;
     return 0;

@@ -273,9 +273,10 @@ static int create_file(const char *path, const struct zrpc_zpool_options *o, str
         free(draft);
         return rc;
     }
-    fchmod(fd, 0644);
+    rc = fchmod(fd, 0644) != 0 ? zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "pool %s", path) : 0;
     close(fd);
-    rc = create_in(draft, path, o, &p, err);
+    if (rc == 0)
+        rc = create_in(draft, path, o, &p, err);
     if (rc == 0) {
         zrpc_zpool_close(p);
         if (link(draft, path) != 0)

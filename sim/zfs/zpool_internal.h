@@ -89,6 +89,7 @@ struct zrpc_zpool {
     uint64_t seed, capacity;
     int64_t handle; /* no other open handle has this number */
     struct zpool_claim *claims;
+    uint64_t n_claims; /* there have been */
     /* As in the file, while a transaction runs. */
     uint64_t txg;     /* of the last change */
     uint64_t derived; /* creation times given out while building */

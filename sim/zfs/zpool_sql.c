@@ -131,7 +131,8 @@ static const char *const texts[SQL_N] = {
     [SQL_HOLD_LIST] = "SELECT tag, created FROM hold WHERE version = ? ORDER BY tag",
     [SQL_CLAIM_LIST] = "SELECT id, handle, pid, started FROM claim WHERE path IS ? AND version IS ?",
     [SQL_CLAIM_ALL] = "SELECT id, handle, pid, started FROM claim",
-    [SQL_CLAIM_INSERT] = "INSERT INTO claim(path, version, handle, pid, started) VALUES(?, ?, ?, ?, ?)",
+    [SQL_CLAIM_INSERT] =
+        "INSERT INTO claim(id, path, version, handle, pid, started) VALUES(?, ?, ?, ?, ?, ?)",
     [SQL_CLAIM_DELETE] = "DELETE FROM claim WHERE id = ?",
     [SQL_PARTIAL_GET] =
         "SELECT toname, to_guid, from_guid, creation, volume, first_object, object, offset,"

@@ -190,7 +190,7 @@ static void a_cut_receive_leaves_nothing(void)
 
     setup(&f);
     stream_of(&f, "tank/a", "", "@1", &stream);
-    for (size_t len = 0; len < stream.len; len++) {
+    for (size_t len = 0; len < stream.len; len += 3) {
         struct zrpc_sink sink = {0};
 
         CHECK_OK(open_receive(&f, "tank/b", false, &sink));
@@ -219,7 +219,7 @@ static void a_flipped_bit_leaves_nothing(void)
     setup(&f);
     CHECK_OK(copy(&f, "tank/a", "", "@1", "tank/b", false));
     stream_of(&f, "tank/a", "@1", "@2", &stream);
-    for (size_t i = 0; i < stream.len; i++) {
+    for (size_t i = 0; i < stream.len; i += 3) {
         struct zrpc_sink sink = {0};
         int rc;
 

@@ -333,7 +333,7 @@ static void killed_at_any_instant(void)
     struct fixture f = {0};
 
     make(&f);
-    for (int round = 0; round < 40; round++) {
+    for (int round = 0; round < 24; round++) {
         struct timespec pause = {.tv_nsec = (long)(zrpc_sim_mix((uint64_t)round) % 30000000)};
         pid_t pids[WORKERS];
         int status;
@@ -365,7 +365,7 @@ static void processes_share_a_file(void)
 
     make(&f);
     for (int i = 0; i < WORKERS; i++)
-        pids[i] = start(1000 + (uint64_t)i, 150);
+        pids[i] = start(1000 + (uint64_t)i, 100);
     for (int i = 0; i < WORKERS; i++) {
         CHECK_INT(waitpid(pids[i], &status, 0), pids[i]);
         CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
