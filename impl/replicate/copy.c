@@ -6,7 +6,7 @@
 
 #define PIECE (256u * 1024)
 
-static int wait_for(struct pollfd fd, const struct zrpc_peer_call *call, struct zrpc_error *err)
+static int wait_for(struct pollfd fd, const struct zrpc_replicate_call *call, struct zrpc_error *err)
 {
     if (zrpc_cancelled(call->cancel))
         return zrpc_fail(err, ZRPC_ERR_CANCELLED, "cancelled within a stream");
@@ -21,7 +21,7 @@ static int failed(int code, struct zrpc_error *err)
     return code;
 }
 
-static int pour(struct zrpc_sink *sink, struct zrpc_view piece, const struct zrpc_peer_call *call,
+static int pour(struct zrpc_sink *sink, struct zrpc_view piece, const struct zrpc_replicate_call *call,
                 struct zrpc_error *err)
 {
     int rc = 0;
@@ -40,7 +40,7 @@ static int pour(struct zrpc_sink *sink, struct zrpc_view piece, const struct zrp
 }
 
 static int copy(struct zrpc_source *source, struct zrpc_sink *sink, uint8_t *buffer,
-                const struct zrpc_peer_call *call, struct zrpc_error *err)
+                const struct zrpc_replicate_call *call, struct zrpc_error *err)
 {
     uint64_t bytes = 0;
     int rc = 0;
@@ -66,8 +66,8 @@ static int copy(struct zrpc_source *source, struct zrpc_sink *sink, uint8_t *buf
     return rc;
 }
 
-int zrpc_stream_copy(struct zrpc_source *source, struct zrpc_sink *sink, const struct zrpc_peer_call *call,
-                     struct zrpc_error *err)
+int zrpc_stream_copy(struct zrpc_source *source, struct zrpc_sink *sink,
+                     const struct zrpc_replicate_call *call, struct zrpc_error *err)
 {
     uint8_t *buffer = malloc(PIECE);
     int rc;

@@ -12,8 +12,8 @@
  * copy.c: all of a stream, from its source to its sink, in this thread. Finishes both if all goes well, and
  * closes neither. ZRPC_ERR_SOURCE or ZRPC_ERR_SINK, as either failed, ZRPC_ERR_CANCELLED.
  */
-int zrpc_stream_copy(struct zrpc_source *source, struct zrpc_sink *sink, const struct zrpc_peer_call *call,
-                     struct zrpc_error *err);
+int zrpc_stream_copy(struct zrpc_source *source, struct zrpc_sink *sink,
+                     const struct zrpc_replicate_call *call, struct zrpc_error *err);
 
 /*
  * conduit.c: a pipe between two threads that knows how its stream ended. What the sink's side did not finish
@@ -41,7 +41,7 @@ void zrpc_conduit_close_source(struct zrpc_conduit *c);
  * step.c: one stream, from one peer to the other.
  */
 struct zrpc_step {
-    struct zrpc_peer from, to;
+    struct zrpc_replicate_peer from, to;
     const struct zrpc_cancel *cancel;
     const char *filesystem, *send_from, *send_to, *token; /* as in SendReq; "": none */
     void (*tick)(void *ctx, uint64_t bytes);              /* now and then, in the calling thread */

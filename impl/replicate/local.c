@@ -24,8 +24,8 @@ static void *watch(void *ctx)
     return NULL;
 }
 
-static int begin(struct watched *w, const struct zrpc_local_peer *p, const struct zrpc_peer_call *call,
-                 const char *method, struct zrpc_error *err)
+static int begin(struct watched *w, const struct zrpc_replicate_local_peer *p,
+                 const struct zrpc_replicate_call *call, const char *method, struct zrpc_error *err)
 {
     int rc;
 
@@ -97,10 +97,10 @@ static int missing(const char *method, struct zrpc_error *err)
     return zrpc_fail(err, ZRPC_ERR_HANDLER, "%s is not implemented", method);
 }
 
-static int list_filesystems(void *ctx, const struct zrpc_peer_call *call, Zrpc__Pb__ListFilesystemRes **res,
-                            struct zrpc_error *err)
+static int list_filesystems(void *ctx, const struct zrpc_replicate_call *call,
+                            Zrpc__Pb__ListFilesystemRes **res, struct zrpc_error *err)
 {
-    struct zrpc_local_peer *p = ctx;
+    struct zrpc_replicate_local_peer *p = ctx;
     Zrpc__Pb__ListFilesystemReq req = ZRPC__PB__LIST_FILESYSTEM_REQ__INIT;
     struct watched w;
     int rc;
@@ -118,10 +118,10 @@ static int list_filesystems(void *ctx, const struct zrpc_peer_call *call, Zrpc__
     return answered(rc, (ProtobufCMessage **)res);
 }
 
-static int list_versions(void *ctx, const struct zrpc_peer_call *call, const char *fs,
+static int list_versions(void *ctx, const struct zrpc_replicate_call *call, const char *fs,
                          Zrpc__Pb__ListFilesystemVersionsRes **res, struct zrpc_error *err)
 {
-    struct zrpc_local_peer *p = ctx;
+    struct zrpc_replicate_local_peer *p = ctx;
     Zrpc__Pb__ListFilesystemVersionsReq req = ZRPC__PB__LIST_FILESYSTEM_VERSIONS_REQ__INIT;
     struct watched w;
     int rc;
@@ -140,10 +140,10 @@ static int list_versions(void *ctx, const struct zrpc_peer_call *call, const cha
     return answered(rc, (ProtobufCMessage **)res);
 }
 
-static int set_cursor(void *ctx, const struct zrpc_peer_call *call, const char *fs, const char *snapshot,
+static int set_cursor(void *ctx, const struct zrpc_replicate_call *call, const char *fs, const char *snapshot,
                       struct zrpc_error *err)
 {
-    struct zrpc_local_peer *p = ctx;
+    struct zrpc_replicate_local_peer *p = ctx;
     Zrpc__Pb__ReplicationCursorReq__SetOp set = ZRPC__PB__REPLICATION_CURSOR_REQ__SET_OP__INIT;
     Zrpc__Pb__ReplicationCursorReq req = ZRPC__PB__REPLICATION_CURSOR_REQ__INIT;
     Zrpc__Pb__ReplicationCursorRes res = ZRPC__PB__REPLICATION_CURSOR_RES__INIT;
@@ -164,11 +164,11 @@ static int set_cursor(void *ctx, const struct zrpc_peer_call *call, const char *
     return rc;
 }
 
-static int send_stream(void *ctx, const struct zrpc_peer_call *call, const Zrpc__Pb__SendReq *req,
+static int send_stream(void *ctx, const struct zrpc_replicate_call *call, const Zrpc__Pb__SendReq *req,
                        zrpc_dataconn_open_sink *open_sink, void *open_ctx, Zrpc__Pb__SendRes **res,
                        struct zrpc_error *err)
 {
-    struct zrpc_local_peer *p = ctx;
+    struct zrpc_replicate_local_peer *p = ctx;
     struct zrpc_source source = {0};
     struct zrpc_sink sink = {0};
     struct watched w;
@@ -194,10 +194,10 @@ static int send_stream(void *ctx, const struct zrpc_peer_call *call, const Zrpc_
     return answered(rc, (ProtobufCMessage **)res);
 }
 
-static int receive_stream(void *ctx, const struct zrpc_peer_call *call, const Zrpc__Pb__ReceiveReq *req,
+static int receive_stream(void *ctx, const struct zrpc_replicate_call *call, const Zrpc__Pb__ReceiveReq *req,
                           struct zrpc_source *source, struct zrpc_error *err)
 {
-    struct zrpc_local_peer *p = ctx;
+    struct zrpc_replicate_local_peer *p = ctx;
     struct zrpc_sink sink = {0};
     struct watched w;
     int rc;
@@ -217,7 +217,7 @@ static int receive_stream(void *ctx, const struct zrpc_peer_call *call, const Zr
     return rc;
 }
 
-static const struct zrpc_peer_ops local_ops = {
+static const struct zrpc_replicate_peer_ops local_ops = {
     .list_filesystems = list_filesystems,
     .list_versions = list_versions,
     .set_cursor = set_cursor,
@@ -225,7 +225,7 @@ static const struct zrpc_peer_ops local_ops = {
     .receive = receive_stream,
 };
 
-struct zrpc_peer zrpc_peer_local(struct zrpc_local_peer *p)
+struct zrpc_replicate_peer zrpc_replicate_local(struct zrpc_replicate_local_peer *p)
 {
-    return (struct zrpc_peer){.ops = &local_ops, .ctx = p};
+    return (struct zrpc_replicate_peer){.ops = &local_ops, .ctx = p};
 }

@@ -5,7 +5,7 @@
 #include "replicate/internal.h"
 
 struct replication {
-    struct zrpc_peer from, to;
+    struct zrpc_replicate_peer from, to;
     const struct zrpc_replicate_options *options;
     struct zrpc_replicate_result *result;
     struct zrpc_backoff backoff;
@@ -26,9 +26,9 @@ struct work {
     char *resumed;                      /* the token that the last stream went on from */
 };
 
-static struct zrpc_peer_call call_of(const struct replication *r)
+static struct zrpc_replicate_call call_of(const struct replication *r)
 {
-    return (struct zrpc_peer_call){.cancel = r->options->cancel};
+    return (struct zrpc_replicate_call){.cancel = r->options->cancel};
 }
 
 static void tell(struct work *w, enum zrpc_replicate_event_type type)
@@ -74,7 +74,7 @@ static void made_progress(struct replication *r)
 
 static int list_both(struct replication *r, bool ours, struct zrpc_error *err)
 {
-    struct zrpc_peer_call call = call_of(r);
+    struct zrpc_replicate_call call = call_of(r);
     Zrpc__Pb__ListFilesystemRes *theirs = NULL;
     int rc = 0;
 
@@ -120,10 +120,10 @@ static int take_version(const Zrpc__Pb__FilesystemVersion *v, struct zrpc_zfs_ve
     return zrpc_zfs_versions_push(out, &taken, err);
 }
 
-static int get_versions(const struct work *w, const struct zrpc_peer *peer, const char *whose,
+static int get_versions(const struct work *w, const struct zrpc_replicate_peer *peer, const char *whose,
                         struct zrpc_zfs_versions *out, struct zrpc_error *err)
 {
-    struct zrpc_peer_call call = call_of(w->r);
+    struct zrpc_replicate_call call = call_of(w->r);
     Zrpc__Pb__ListFilesystemVersionsRes *res = NULL;
     int rc = peer->ops->list_versions(peer->ctx, &call, w->path, &res, err);
 
@@ -183,7 +183,7 @@ static const char *token_of(const struct work *w, size_t step)
 static int dry_run(const struct work *w, size_t step, const char *token, int64_t *size,
                    struct zrpc_error *err)
 {
-    struct zrpc_peer_call call = call_of(w->r);
+    struct zrpc_replicate_call call = call_of(w->r);
     Zrpc__Pb__SendReq req = ZRPC__PB__SEND_REQ__INIT;
     Zrpc__Pb__SendRes *res = NULL;
     struct names names;
@@ -257,7 +257,7 @@ static void on_tick(void *ctx, uint64_t bytes)
 
 static int move_cursor(struct work *w, const char *snapshot, struct zrpc_error *err)
 {
-    struct zrpc_peer_call call = call_of(w->r);
+    struct zrpc_replicate_call call = call_of(w->r);
     int rc = w->r->from.ops->set_cursor(w->r->from.ctx, &call, w->path, snapshot, err);
 
     return rc != 0 ? zrpc_error_prefix(err, rc, "sender: move the replication cursor to @%s", snapshot) : 0;
@@ -415,8 +415,9 @@ static int begin(struct replication *r, struct zrpc_error *err)
     return 0;
 }
 
-int zrpc_replicate(struct zrpc_peer from, struct zrpc_peer to, const struct zrpc_replicate_options *options,
-                   struct zrpc_replicate_result *result, struct zrpc_error *err)
+int zrpc_replicate(struct zrpc_replicate_peer from, struct zrpc_replicate_peer to,
+                   const struct zrpc_replicate_options *options, struct zrpc_replicate_result *result,
+                   struct zrpc_error *err)
 {
     struct zrpc_replicate_options completed = *options;
     struct replication r = {.from = from, .to = to, .options = &completed, .result = result};

@@ -5,13 +5,13 @@
 /* A model as one end: in this process, or behind a server on a socket of this machine. */
 struct end {
     struct model m;
-    struct zrpc_local_peer local;
+    struct zrpc_replicate_local_peer local;
     struct zrpc_server *server;
     struct zrpc_dialer *dialer;
     struct zrpc_client *client;
-    struct zrpc_remote_peer remote;
+    struct zrpc_replicate_remote_peer remote;
     pthread_t thread;
-    struct zrpc_peer peer;
+    struct zrpc_replicate_peer peer;
 };
 
 struct fixture {
@@ -46,15 +46,16 @@ static void put_behind_server(struct end *e)
     CHECK_OK(zrpc_server_add_listener(e->server, l, NULL));
     CHECK_INT(pthread_create(&e->thread, NULL, serve, e), 0);
     CHECK_OK(zrpc_client_new(e->dialer, &client, &e->client, NULL));
-    e->remote = (struct zrpc_remote_peer){.client = e->client};
-    e->peer = zrpc_peer_remote(&e->remote);
+    e->remote = (struct zrpc_replicate_remote_peer){.client = e->client};
+    e->peer = zrpc_replicate_remote(&e->remote);
 }
 
 static void open_end(struct end *e, bool remote)
 {
     model_init(&e->m);
-    e->local = (struct zrpc_local_peer){.handler = {.ops = &model_ops, .ctx = &e->m}, .identity = "test"};
-    e->peer = zrpc_peer_local(&e->local);
+    e->local =
+        (struct zrpc_replicate_local_peer){.handler = {.ops = &model_ops, .ctx = &e->m}, .identity = "test"};
+    e->peer = zrpc_replicate_local(&e->local);
     if (remote)
         put_behind_server(e);
 }

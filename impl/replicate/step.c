@@ -25,7 +25,7 @@ static void count(void *ctx, uint64_t bytes)
 static void *receive(void *ctx)
 {
     struct run *r = ctx;
-    const struct zrpc_peer_call call = {.cancel = &r->cancel};
+    const struct zrpc_replicate_call call = {.cancel = &r->cancel};
     Zrpc__Pb__ReceiveReq req = ZRPC__PB__RECEIVE_REQ__INIT;
     struct zrpc_source source = zrpc_conduit_source(&r->conduit);
 
@@ -58,7 +58,7 @@ static int open_sink(void *ctx, const Zrpc__Pb__SendRes *res, struct zrpc_sink *
 static void *send_and_join(void *ctx)
 {
     struct run *r = ctx;
-    const struct zrpc_peer_call call = {.cancel = &r->cancel, .progress = count, .progress_ctx = r};
+    const struct zrpc_replicate_call call = {.cancel = &r->cancel, .progress = count, .progress_ctx = r};
     Zrpc__Pb__SendReq req = ZRPC__PB__SEND_REQ__INIT;
     Zrpc__Pb__SendRes *res = NULL;
 

@@ -15,9 +15,9 @@ struct end {
     bool pool_open;
     struct zrpc_dialer *dialer;
     struct zrpc_client *client;
-    struct zrpc_remote_peer remote;
-    struct zrpc_local_peer local;
-    struct zrpc_peer peer;
+    struct zrpc_replicate_remote_peer remote;
+    struct zrpc_replicate_local_peer local;
+    struct zrpc_replicate_peer peer;
 };
 
 struct replicate {
@@ -41,9 +41,9 @@ static int open_pool(struct replicate *x, struct end *e, enum zrpc_endpoint_role
     if (rc != 0)
         return rc;
     e->pool_open = true;
-    e->local =
-        (struct zrpc_local_peer){.handler = pool_handler(&e->pool), .identity = "local", .log = &x->log};
-    e->peer = zrpc_peer_local(&e->local);
+    e->local = (struct zrpc_replicate_local_peer){
+        .handler = pool_handler(&e->pool), .identity = "local", .log = &x->log};
+    e->peer = zrpc_replicate_local(&e->local);
     return 0;
 }
 
@@ -59,10 +59,10 @@ static int open_client(struct replicate *x, struct end *e, struct zrpc_error *er
         rc = zrpc_client_new(e->dialer, &options, &e->client, err);
     if (rc != 0)
         return rc;
-    e->remote = (struct zrpc_remote_peer){.client = e->client, .control_timeout = CONTROL_TIMEOUT};
+    e->remote = (struct zrpc_replicate_remote_peer){.client = e->client, .control_timeout = CONTROL_TIMEOUT};
     e->remote.data.log = &x->log;
     e->remote.data.deadline = zrpc_deadline(zrpc_now(), x->timeout);
-    e->peer = zrpc_peer_remote(&e->remote);
+    e->peer = zrpc_replicate_remote(&e->remote);
     return 0;
 }
 

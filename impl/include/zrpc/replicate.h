@@ -67,7 +67,8 @@ struct zrpc_replicate_result {
 
 /* 0 when every filesystem has been seen to, whatever came of it. ZRPC_ERR_CANCELLED; ZRPC_ERR_NOMEM; or what
  * kept it from listing the filesystems of either side. *result counts what was done, also then. */
-int zrpc_replicate(struct zrpc_peer from, struct zrpc_peer to, const struct zrpc_replicate_options *options,
-                   struct zrpc_replicate_result *result, struct zrpc_error *err);
+int zrpc_replicate(struct zrpc_replicate_peer from, struct zrpc_replicate_peer to,
+                   const struct zrpc_replicate_options *options, struct zrpc_replicate_result *result,
+                   struct zrpc_error *err);
 
 #endif
