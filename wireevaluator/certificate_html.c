@@ -65,9 +65,12 @@ static void add_facts(struct zrpc_buf *out, const struct zrpc_eval_results *resu
     add_fact(out, "date", zrpc_eval_date(results->date, date));
     snprintf(text, sizeof text, "%llu", (unsigned long long)(results->seed & INT64_MAX));
     add_fact(out, "seed", text);
-    snprintf(text, sizeof text, "%zu, each run %u time%s, in %.1f s; the slowest pass took %.1f s",
-             results->n, results->repeat, results->repeat == 1 ? "" : "s",
-             (double)results->took / ZRPC_SECOND, (double)results->slowest / ZRPC_SECOND);
+    if (results->repeat == 1)
+        snprintf(text, sizeof text, "%zu, in %.1f s", results->n, (double)results->took / ZRPC_SECOND);
+    else
+        snprintf(text, sizeof text, "%zu, each run %u times; one pass over all took %.1f to %.1f s",
+                 results->n, results->repeat, (double)results->fastest / ZRPC_SECOND,
+                 (double)results->slowest / ZRPC_SECOND);
     add_fact(out, "cases", text);
     zrpc_text_add(out, "</dl>\n");
 }

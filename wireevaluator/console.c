@@ -48,8 +48,8 @@ void zrpc_eval_print_summary(FILE *out, const struct zrpc_eval_results *results,
 
     fprintf(out, "\n%zu cases in %.1f s", results->n, (double)results->took / ZRPC_SECOND);
     if (results->repeat > 1)
-        fprintf(out, ", %u times, in %.1f s at most", results->repeat,
-                (double)results->slowest / ZRPC_SECOND);
+        fprintf(out, ", %u times, each in %.1f to %.1f s", results->repeat,
+                (double)results->fastest / ZRPC_SECOND, (double)results->slowest / ZRPC_SECOND);
     fprintf(out, ":");
     for (enum zrpc_verdict v = 0; v < ZRPC_VERDICT_COUNT; v++)
         if (results->counts[v] > 0)

@@ -167,6 +167,7 @@ int zrpc_eval_runner_run(struct zrpc_eval_runner *r, struct zrpc_eval_results *o
         rc = run_pass(r, out->rows, out->n, err);
         took = zrpc_now() - began;
         out->slowest = took > out->slowest ? took : out->slowest;
+        out->fastest = i == 0 || took < out->fastest ? took : out->fastest;
         if (rc == 0 && r->on_pass != NULL)
             r->on_pass(r->ctx, out, i + 1);
     }

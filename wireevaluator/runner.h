@@ -28,7 +28,7 @@ struct zrpc_eval_results {
     size_t n;
     bool complete; /* all cases of the table */
     time_t date;
-    zrpc_time took, slowest; /* all passes; the slowest of them */
+    zrpc_time took, fastest, slowest; /* all passes; one of them */
     uint64_t seed;
     unsigned repeat, lanes;
     unsigned counts[ZRPC_VERDICT_COUNT];
