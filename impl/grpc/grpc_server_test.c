@@ -1249,6 +1249,30 @@ static void a_flood_of_continuations_ends_the_connection(void)
     stop();
 }
 
+/* Such a client has its connection, as any idle one may, and nothing besides; silence ends it. */
+static void headers_that_drip_cost_nothing(void)
+{
+    static const uint8_t headers[] = {0, 0x40, 0, NGHTTP2_HEADERS, 0, 0, 0, 0, 1};
+    int rc = 0;
+
+    start();
+    pump();
+    send_raw(headers, sizeof headers, 1);
+    for (int i = 0; i < 1000; i++) {
+        send_raw((const uint8_t[]){0x83}, 1, 1); /* :method POST, again and again */
+        advance(5 * S);
+    }
+    CHECK_INT(held(), 0);
+    CHECK_INT(rig.client.goaways, 0);
+    for (int i = 0; i < 5 && rc == 0; i++) {
+        rig.now += 5 * S;
+        rc = zrpc_grpc_server_tick(rig.server, rig.now, &rig.error);
+        to_client();
+    }
+    CHECK_CODE(rc, ZRPC_ERR_TIMEOUT);
+    stop();
+}
+
 static void answers_that_nobody_reads_are_bounded(void)
 {
     static const char *const unknown[] = {REQUEST_HEADERS("POST", "/Replication/Nothing", "application/grpc"),
@@ -1362,6 +1386,7 @@ static const struct zrpc_test tests[] = {
     {"frames that carry nothing end the connection", frames_that_carry_nothing_end_the_connection},
     {"dribbled windows end the connection", dribbled_windows_end_the_connection},
     {"a flood of continuations ends the connection", a_flood_of_continuations_ends_the_connection},
+    {"headers that drip cost nothing", headers_that_drip_cost_nothing},
     {"answers that nobody reads are bounded", answers_that_nobody_reads_are_bounded},
     {"content is as long as it says", content_is_as_long_as_it_says},
     {"malformed trailers are reset", malformed_trailers_are_reset},
