@@ -104,7 +104,7 @@ static bool dial_begin(struct tls_dial *d, const struct zrpc_listener *l, const 
 
     *d = (struct tls_dial){0};
     return CHECK_OK(
-               zrpc_tls_dialer(tls_host_port(l), &files, server_cn, 5 * ZRPC_SECOND, &d->dialer, &d->err)) &&
+               zrpc_tls_dialer(tls_host_port(l), &files, server_cn, 60 * ZRPC_SECOND, &d->dialer, &d->err)) &&
            CHECK_INT(pthread_create(&d->thread, NULL, run_dial, d), 0);
 }
 
@@ -120,7 +120,7 @@ void tls_meet(struct tls_meeting *m, struct zrpc_listener *l, const char *client
     if (!dial_begin(&m->client, l, client, server_cn) || !tls_accept_next(l, &m->accepted))
         return;
     m->server_rc =
-        m->accepted.authenticate(&m->accepted, zrpc_deadline(zrpc_now(), 20 * ZRPC_SECOND), &m->server_err);
+        m->accepted.authenticate(&m->accepted, zrpc_deadline(zrpc_now(), 60 * ZRPC_SECOND), &m->server_err);
     if (m->server_rc < 0) {
         zrpc_wire_close(m->accepted.wire);
         m->accepted.wire = NULL;
@@ -199,7 +199,7 @@ int tls_meet_raw(struct zrpc_listener *l, int max_version, SSL **ssl, struct zrp
     *ssl = c.ssl;
     pthread_create(&c.thread, NULL, run_raw_connect, &c);
     tls_accept_next(l, accepted);
-    rc = accepted->authenticate(accepted, zrpc_deadline(zrpc_now(), 20 * ZRPC_SECOND), err);
+    rc = accepted->authenticate(accepted, zrpc_deadline(zrpc_now(), 60 * ZRPC_SECOND), err);
     if (rc < 0) {
         zrpc_wire_close(accepted->wire);
         accepted->wire = NULL;
