@@ -127,15 +127,16 @@ int zrpc_eval_certificate_json(const struct zrpc_eval_results *results,
             (void)json_object_set_new(counts, zrpc_verdict_name(v), json_integer(results->counts[v]));
     for (size_t i = 0; i < results->n; i++)
         (void)json_array_append_new(cases, result_json(&results->rows[i]));
-    root = json_pack("{s:s, s:o, s:o, s:b, s:b, s:s, s:s, s:s, s:s, s:I, s:i, s:i, s:I, s:I, s:I, s:o, s:o}",
-                     "format", EVAL_CERTIFICATE_FORMAT, "transport", text_json(transport->ops->name),
-                     "configuration", text_json(zrpc_eval_configuration(transport)), "certified",
-                     zrpc_eval_results_good(results) && results->complete, "complete", results->complete,
-                     "version", ZRPC_VERSION, "kernel", host.release, "machine", host.machine, "date",
-                     zrpc_eval_date(results->date, date), "seed", (json_int_t)(results->seed & INT64_MAX),
-                     "repeat", (int)results->repeat, "jobs", (int)results->lanes, "took_us",
-                     microseconds(results->took), "fastest_pass_us", microseconds(results->fastest),
-                     "slowest_pass_us", microseconds(results->slowest), "counts", counts, "cases", cases);
+    root = json_pack(
+        "{s:s, s:o, s:o, s:b, s:b, s:s, s:s, s:s, s:s, s:I, s:I, s:i, s:i, s:I, s:I, s:I, s:o, s:o}",
+        "format", EVAL_CERTIFICATE_FORMAT, "transport", text_json(transport->ops->name), "configuration",
+        text_json(zrpc_eval_configuration(transport)), "certified",
+        zrpc_eval_results_good(results) && results->complete, "complete", results->complete, "version",
+        ZRPC_VERSION, "kernel", host.release, "machine", host.machine, "date",
+        zrpc_eval_date(results->date, date), "seed", (json_int_t)(results->seed & INT64_MAX), "bulk",
+        (json_int_t)results->bulk, "repeat", (int)results->repeat, "jobs", (int)results->lanes, "took_us",
+        microseconds(results->took), "fastest_pass_us", microseconds(results->fastest), "slowest_pass_us",
+        microseconds(results->slowest), "counts", counts, "cases", cases);
     if (root == NULL)
         return zrpc_fail(err, ZRPC_ERR_NOMEM, "the certificate");
     rc = seal(root, err);

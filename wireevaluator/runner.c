@@ -156,8 +156,11 @@ int zrpc_eval_runner_run(struct zrpc_eval_runner *r, struct zrpc_eval_results *o
     zrpc_time started = zrpc_now();
     int rc;
 
-    *out = (struct zrpc_eval_results){
-        .date = time(NULL), .seed = r->seed, .repeat = r->repeat, .lanes = (unsigned)r->n_lanes};
+    *out = (struct zrpc_eval_results){.date = time(NULL),
+                                      .seed = r->seed,
+                                      .bulk = r->bulk,
+                                      .repeat = r->repeat,
+                                      .lanes = (unsigned)r->n_lanes};
     rc = zrpc_eval_cases_check(err);
     if (rc == 0)
         rc = select_cases(r, out, err);

@@ -29,7 +29,7 @@ struct zrpc_eval_results {
     bool complete; /* all cases of the table */
     time_t date;
     zrpc_time took, fastest, slowest; /* all passes; one of them */
-    uint64_t seed;
+    uint64_t seed, bulk;
     unsigned repeat, lanes;
     unsigned counts[ZRPC_VERDICT_COUNT];
 };
