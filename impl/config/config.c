@@ -162,8 +162,9 @@ static int read_config(const char *file, const struct zrpc_view *text, struct zr
         err = &local;
     rc = text == NULL ? zrpc_yaml_load(&c->yaml, c->file, err)
                       : zrpc_yaml_parse(&c->yaml, c->file, *text, err);
-    problems = zrpc_view_of(err->text);
-    if (rc == 0) {
+    if (rc < 0) {
+        problems = zrpc_view_of(err->text);
+    } else {
         zrpc_yaml_mapping(&c->yaml, "the file", zrpc_yaml_root(&c->yaml), file_keys, c);
         rc = zrpc_yaml_result(&c->yaml, err);
         problems = zrpc_buf_view(&c->yaml.problems);
