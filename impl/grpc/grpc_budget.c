@@ -98,13 +98,18 @@ int zrpc_grpc_server_give_leave(struct zrpc_grpc_server *s)
     return rv;
 }
 
+bool zrpc_grpc_server_prompt(const struct zrpc_grpc_server *s, const struct zrpc_grpc_server_call *call)
+{
+    return call->method->prompt && !s->options.no_prompt;
+}
+
 struct zrpc_grpc_server_call *zrpc_grpc_server_startable(const struct zrpc_grpc_server *s)
 {
     struct zrpc_grpc_server_call *call = s->ready.first;
 
     if (call == NULL || room(s) < s->share)
         return NULL;
-    while (call != NULL && !call->method->prompt && s->at_work >= s->options.handlers_max)
+    while (call != NULL && !zrpc_grpc_server_prompt(s, call) && s->at_work >= s->options.handlers_max)
         call = call->next_queued;
     return call;
 }
@@ -114,7 +119,7 @@ void zrpc_grpc_server_take(struct zrpc_grpc_server *s, struct zrpc_grpc_server_c
     zrpc_grpc_server_leave_queue(call);
     call->stage = ZRPC_GRPC_TAKEN;
     s->taken++;
-    s->at_work += !call->method->prompt;
+    s->at_work += !zrpc_grpc_server_prompt(s, call);
 }
 
 void zrpc_grpc_server_drop_request(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call)
@@ -122,7 +127,7 @@ void zrpc_grpc_server_drop_request(struct zrpc_grpc_server *s, struct zrpc_grpc_
     zrpc_grpc_server_leave_queue(call);
     if (call->stage == ZRPC_GRPC_TAKEN) {
         s->taken--;
-        s->at_work -= !call->method->prompt;
+        s->at_work -= !zrpc_grpc_server_prompt(s, call);
     }
     call->stage = ZRPC_GRPC_FINISHED;
     s->granted -= call->granted;

@@ -17,6 +17,7 @@ struct job {
     struct zrpc_grpc_server_call *call;
     struct job *next;
     enum zrpc_grpc_status status;
+    zrpc_time begun;
     struct zrpc_error error;
     struct zrpc_buf response;
 };
@@ -76,17 +77,12 @@ static int call_handler(struct job *job, const ProtobufCMessage *req, ProtobufCM
     return zrpc_grpc_put_message(res, options->server.response_max, &job->response, &job->error);
 }
 
-static void run_job(struct job *job)
+static void handle(struct job *job)
 {
     const struct zrpc_grpc_method *method = job->call->method;
     ProtobufCMessage *req = NULL, *res = NULL;
-    int rc;
+    int rc = zrpc_pb_decode(method->request, zrpc_buf_view(&job->call->reader.message), &req, &job->error);
 
-    if (atomic_load(&job->call->context.cancelled)) { /* while it waited for a thread */
-        job->status = ZRPC_GRPC_CANCELLED;
-        return;
-    }
-    rc = zrpc_pb_decode(method->request, zrpc_buf_view(&job->call->reader.message), &req, &job->error);
     zrpc_buf_dispose(&job->call->reader.message); /* decoding has copied it */
     if (rc == 0 && (res = malloc(method->response->sizeof_message)) == NULL)
         rc = zrpc_fail(&job->error, ZRPC_ERR_NOMEM, "no memory for a response");
@@ -100,6 +96,34 @@ static void run_job(struct job *job)
         protobuf_c_message_free_unpacked(res, NULL);
     if (req != NULL)
         protobuf_c_message_free_unpacked(req, NULL);
+}
+
+/* One line for each call, by the thread that handled it; prompt ones are many and say little. */
+static void log_call(const struct job *job)
+{
+    const struct zrpc_call *call = &job->call->context;
+    char took[ZRPC_DURATION_TEXT_MAX];
+
+    if (call->log == NULL)
+        return;
+    zrpc_duration_format(zrpc_now() - job->begun, took);
+    if (job->status != ZRPC_GRPC_OK)
+        zrpc_log(call->log, ZRPC_LOG_INFO, "refused", "method", call->method, "status",
+                 zrpc_grpc_status_name(job->status), "took", took, "reason", job->error.text, NULL);
+    else
+        zrpc_log(call->log, job->call->method->prompt ? ZRPC_LOG_DEBUG : ZRPC_LOG_INFO, "served", "method",
+                 call->method, "took", took, NULL);
+}
+
+static void run_job(struct job *job)
+{
+    if (atomic_load(&job->call->context.cancelled)) { /* while it waited for a thread */
+        job->status = ZRPC_GRPC_CANCELLED;
+        zrpc_fail(&job->error, ZRPC_ERR_CANCELLED, "cancelled before it began");
+    } else {
+        handle(job);
+    }
+    log_call(job);
 }
 
 static void run_pool_job(void *arg)
@@ -133,11 +157,11 @@ static int refuse(struct zrpc_grpc_conn *c, struct zrpc_grpc_server_call *call, 
 
 static int dispatch(struct zrpc_grpc_conn *c, struct zrpc_grpc_server_call *call, struct zrpc_error *err)
 {
-    struct job *job, prompt = {.conn = c, .call = call};
+    struct job *job, prompt = {.conn = c, .call = call, .begun = zrpc_now()};
     struct zrpc_error why;
     int rc;
 
-    if (call->method->prompt || c->options.pool == NULL) {
+    if (zrpc_grpc_server_prompt(c->server, call) || c->options.pool == NULL) {
         run_job(&prompt);
         return finish(&prompt, err);
     }
@@ -146,6 +170,7 @@ static int dispatch(struct zrpc_grpc_conn *c, struct zrpc_grpc_server_call *call
         return refuse(c, call, "no memory for the call", err);
     job->conn = c;
     job->call = call;
+    job->begun = prompt.begun;
     rc = zrpc_workpool_submit(c->options.pool, run_pool_job, job, &why);
     if (rc < 0) {
         free(job);
@@ -370,6 +395,7 @@ int zrpc_grpc_conn_new(struct zrpc_wire *wire, const struct zrpc_grpc_conn_optio
     c->options = *options;
     if (c->options.server.response_max == 0)
         c->options.server.response_max = ZRPC_GRPC_RESPONSE_MAX_DEFAULT;
+    c->options.server.no_prompt = c->options.server.no_prompt || options->intercept != NULL;
     c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     atomic_init(&c->stop_at, ZRPC_NEVER);
     pthread_mutex_init(&c->lock, NULL);
@@ -380,7 +406,7 @@ int zrpc_grpc_conn_new(struct zrpc_wire *wire, const struct zrpc_grpc_conn_optio
     else if (c->read_buf == NULL)
         rc = zrpc_fail(err, ZRPC_ERR_NOMEM, "no memory for a gRPC connection");
     else
-        rc = zrpc_grpc_server_new(&options->server, zrpc_now(), &c->server, err);
+        rc = zrpc_grpc_server_new(&c->options.server, zrpc_now(), &c->server, err);
     if (rc < 0) {
         zrpc_grpc_conn_free(c);
         return rc;

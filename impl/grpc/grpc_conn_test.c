@@ -90,11 +90,15 @@ static void *serve(void *arg)
     return NULL;
 }
 
-static struct client *start(struct zrpc_workpool *pool, unsigned handlers_max)
+typedef int intercept_fn(void *ctx, struct zrpc_call *call, struct zrpc_error *err);
+
+static struct client *start_with(struct zrpc_workpool *pool, unsigned handlers_max, intercept_fn *intercept)
 {
     struct client *c = calloc(1, sizeof *c);
     struct zrpc_grpc_conn_options options = {
-        .server = {.services = &c->service, .n_services = 1, .handlers_max = handlers_max}, .pool = pool};
+        .server = {.services = &c->service, .n_services = 1, .handlers_max = handlers_max},
+        .pool = pool,
+        .intercept = intercept};
     struct zrpc_wire *pair[2];
 
     c->service = zrpc_replication_service(&handler);
@@ -104,6 +108,11 @@ static struct client *start(struct zrpc_workpool *pool, unsigned handlers_max)
     CHECK_OK(zrpc_grpc_conn_new(pair[1], &options, &c->conn, NULL));
     CHECK_INT(pthread_create(&c->thread, NULL, serve, c), 0);
     return c;
+}
+
+static struct client *start(struct zrpc_workpool *pool, unsigned handlers_max)
+{
+    return start_with(pool, handlers_max, NULL);
 }
 
 static void stop(struct client *c)
@@ -184,13 +193,18 @@ static void await_ok(struct client *c, int32_t id)
     CHECK_STR(s->trailers, "grpc-status: 0\n");
 }
 
-/* A ping is answered by the connection's own loop: it has seen all that came before. */
-static void ping(struct client *c)
+static int32_t send_ping(struct client *c)
 {
     Zrpc__Pb__PingReq req = ZRPC__PB__PING_REQ__INIT;
 
     req.message = (char *)"hi";
-    await_ok(c, call(c, ZRPC_REPLICATION_PING, &req.base));
+    return call(c, ZRPC_REPLICATION_PING, &req.base);
+}
+
+/* A ping is answered by the connection's own loop: it has seen all that came before. */
+static void ping(struct client *c)
+{
+    await_ok(c, send_ping(c));
 }
 
 static void a_client_has_its_share_of_the_handlers(void)
@@ -245,9 +259,40 @@ static void what_is_cancelled_before_its_turn_never_runs(void)
     let_go_on(false);
 }
 
+/* Lets all but pings pass at once. */
+static int hold_pings(void *ctx, struct zrpc_call *call, struct zrpc_error *err)
+{
+    Zrpc__Pb__ListFilesystemVersionsReq wait = ZRPC__PB__LIST_FILESYSTEM_VERSIONS_REQ__INIT;
+
+    wait.filesystem = (char *)"wait";
+    if (strcmp(call->method, zrpc_replication_methods[ZRPC_REPLICATION_PING].path) != 0)
+        return 0;
+    return list_versions(ctx, call, &wait, NULL, err);
+}
+
+static void an_interceptor_may_block_whatever_the_method(void)
+{
+    struct zrpc_workpool *pool;
+    struct client *c;
+    int32_t held;
+
+    CHECK_OK(zrpc_workpool_new(3, 100, &pool, NULL));
+    c = start_with(pool, 2, hold_pings);
+    held = send_ping(c);
+    await_waiting(1);
+    await_ok(c, list(c, "any"));
+    CHECK_INT(count(&handlers.waiting), 1);
+    let_go_on(true);
+    await_ok(c, held);
+    stop(c);
+    zrpc_workpool_close(pool);
+    let_go_on(false);
+}
+
 static const struct zrpc_test tests[] = {
     {"a client has its share of the handlers", a_client_has_its_share_of_the_handlers},
     {"what is cancelled before its turn never runs", what_is_cancelled_before_its_turn_never_runs},
+    {"an interceptor may block, whatever the method", an_interceptor_may_block_whatever_the_method},
     {NULL, NULL},
 };
 

@@ -151,7 +151,7 @@ static bool on_failure(struct zrpc_netadaptor *a, struct zrpc_netadaptor_listene
     enum verdict verdict = judge(err->code);
 
     if (err->code == ZRPC_ERR_REFUSED_IDENTITY) {
-        zrpc_netadaptor_log(a, "connection refused", NULL, NULL, err->code, err);
+        zrpc_netadaptor_log(a, a->options.log, "connection refused", NULL, NULL, err->code, err);
         return true;
     }
     log_failure(a, l, verdict, err);

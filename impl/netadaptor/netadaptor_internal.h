@@ -44,7 +44,7 @@ struct zrpc_netadaptor {
 /* Takes over an accepted connection: authenticates and serves it in a thread of its own. */
 void zrpc_netadaptor_start(struct zrpc_netadaptor *a, const struct zrpc_accepted *accepted);
 /* One line about a connection, within the limit. `peer` and `identity` may be NULL. */
-void zrpc_netadaptor_log(struct zrpc_netadaptor *a, const char *msg, const char *peer, const char *identity,
-                         int code, const struct zrpc_error *err);
+void zrpc_netadaptor_log(struct zrpc_netadaptor *a, const struct zrpc_log *to, const char *msg,
+                         const char *peer, const char *identity, int code, const struct zrpc_error *err);
 
 #endif

@@ -6,8 +6,8 @@
 
 enum { STACK_SIZE = 256 * 1024 };
 
-void zrpc_netadaptor_log(struct zrpc_netadaptor *a, const char *msg, const char *peer, const char *identity,
-                         int code, const struct zrpc_error *err)
+void zrpc_netadaptor_log(struct zrpc_netadaptor *a, const struct zrpc_log *to, const char *msg,
+                         const char *peer, const char *identity, int code, const struct zrpc_error *err)
 {
     struct zrpc_log log;
     unsigned long left_out;
@@ -19,7 +19,7 @@ void zrpc_netadaptor_log(struct zrpc_netadaptor *a, const char *msg, const char 
     pthread_mutex_unlock(&a->lock);
     if (!admitted)
         return;
-    zrpc_log_with(&log, a->options.log, "code", zrpc_code_name(code));
+    zrpc_log_with(&log, to, "code", zrpc_code_name(code));
     if (peer != NULL)
         zrpc_log_with(&log, &log, "peer", peer);
     if (identity != NULL)
@@ -113,7 +113,7 @@ static void *run(void *arg)
 
     if (rc < 0) {
         zrpc_wire_close(c->accepted.wire);
-        zrpc_netadaptor_log(a, "connection refused", c->accepted.peer, NULL, rc, &err);
+        zrpc_netadaptor_log(a, a->options.log, "connection refused", c->accepted.peer, NULL, rc, &err);
     } else {
         c->base = (struct zrpc_netconn){
             .wire = c->accepted.wire,
@@ -121,10 +121,12 @@ static void *run(void *arg)
             .peer = c->accepted.peer,
             .stop = &a->stopping,
             .cancel = &a->cancel,
+            .log = a->options.log,
         };
         rc = a->options.serve(a->options.ctx, &c->base, &err);
         if (rc < 0)
-            zrpc_netadaptor_log(a, "connection failed", c->accepted.peer, c->accepted.identity, rc, &err);
+            zrpc_netadaptor_log(a, c->base.log, "connection failed", c->accepted.peer, c->accepted.identity,
+                                rc, &err);
     }
     leave(c);
     free(c);
@@ -168,5 +170,5 @@ void zrpc_netadaptor_start(struct zrpc_netadaptor *a, const struct zrpc_accepted
         return;
     free(c);
     zrpc_wire_close(accepted->wire);
-    zrpc_netadaptor_log(a, "connection refused", accepted->peer, NULL, rc, &err);
+    zrpc_netadaptor_log(a, a->options.log, "connection refused", accepted->peer, NULL, rc, &err);
 }

@@ -592,6 +592,44 @@ static void there_are_three_loggers(void)
     CHECK(lines[0] > 1 && lines[1] == 0 && lines[2] == 0);
 }
 
+/* Which of the server's loggers got a line with this text. */
+struct watch {
+    const char *text;
+    atomic_uint seen;
+};
+
+static void watch_lines(void *ctx, enum zrpc_log_level level, const char *line)
+{
+    struct watch *w = ctx;
+
+    (void)level;
+    if (strstr(line, w->text) != NULL)
+        atomic_fetch_add(&w->seen, 1);
+}
+
+static void the_server_logs_each_call_to_its_kind(void)
+{
+    struct watch watches[] = {{.text = "Replication/"}, {.text = "Replication/"}, {.text = "/v1/ping"}};
+    struct zrpc_log logs[3];
+    struct zrpc_server_options server = {.log = &logs[0], .log_control = &logs[1], .log_data = &logs[2]};
+    struct zrpc_client_options client = {0};
+    Zrpc__Pb__DestroySnapshotsReq req = ZRPC__PB__DESTROY_SNAPSHOTS_REQ__INIT;
+    Zrpc__Pb__DestroySnapshotsRes *res = NULL;
+    struct fixture f = {0};
+    struct zrpc_error err;
+
+    for (int i = 0; i < 3; i++)
+        logs[i] = (struct zrpc_log){.sink = watch_lines, .ctx = &watches[i], .level = ZRPC_LOG_DEBUG};
+    start(&f, &server, &client);
+    CHECK_OK(ping_data(f.client, ZRPC_NEVER, NULL, &err));
+    CHECK(zrpc_client_destroy_snapshots(f.client, NULL, &req, &res, &err) < 0); /* there is no handler */
+    CHECK_OK(ping_control(f.client, ZRPC_NEVER, NULL, &err));
+    stop(&f);
+    CHECK_INT(watches[0].seen, 0);
+    CHECK_INT(watches[1].seen, 2);
+    CHECK_INT(watches[2].seen, 1);
+}
+
 static int make_and_close(void *arg)
 {
     static const struct zrpc_log log = {.sink = count_line, .ctx = &lines[0], .level = ZRPC_LOG_ERROR};
@@ -632,6 +670,7 @@ static const struct zrpc_test tests[] = {
     {"a server of another kind is given up", a_server_of_another_kind_is_given_up},
     {"messages have limits", messages_have_limits},
     {"there are three loggers", there_are_three_loggers},
+    {"the server logs each call to its kind", the_server_logs_each_call_to_its_kind},
     {"scarcity", scarcity},
     {NULL, NULL},
 };

@@ -63,7 +63,8 @@ static int serve_data(struct zrpc_server *s, struct zrpc_netconn *conn, struct z
         .stop = conn->stop,
     };
 
-    zrpc_netconn_log(conn, log_or_general(s, s->options.log_data), &log);
+    conn->log = log_or_general(s, s->options.log_data);
+    zrpc_netconn_log(conn, conn->log, &log);
     return zrpc_dataconn_serve(conn->wire, &options, &service, &call, err);
 }
 
@@ -83,7 +84,8 @@ static int serve_control(struct zrpc_server *s, struct zrpc_netconn *conn, struc
         .intercept_ctx = s->options.intercept_ctx,
     };
 
-    return zrpc_grpchelper_serve(conn, &options, log_or_general(s, s->options.log_control), err);
+    conn->log = log_or_general(s, s->options.log_control);
+    return zrpc_grpchelper_serve(conn, &options, conn->log, err);
 }
 
 static int (*const serve_label[ZRPC_LABEL_COUNT])(struct zrpc_server *, struct zrpc_netconn *,

@@ -40,6 +40,9 @@ static int make_pools(struct zrpc_server *s, struct zrpc_error *err)
     return rc;
 }
 
+/* A server without a handler answers pings. */
+static const struct zrpc_handler_ops nothing;
+
 int zrpc_server_new(const struct zrpc_server_options *options, struct zrpc_server **out,
                     struct zrpc_error *err)
 {
@@ -50,6 +53,8 @@ int zrpc_server_new(const struct zrpc_server_options *options, struct zrpc_serve
     if (s == NULL)
         return zrpc_fail(err, ZRPC_ERR_NOMEM, "no memory for a server");
     s->options = *options;
+    if (s->options.handler.ops == NULL)
+        s->options.handler.ops = &nothing;
     if (s->options.max_connections == 0)
         s->options.max_connections = ZRPC_SERVER_CONNECTIONS_DEFAULT;
     if (s->options.handler_threads == 0)

@@ -207,6 +207,38 @@ static void an_unknown_label_is_closed(void)
     stop(&f);
 }
 
+static void note_failure(void *ctx, enum zrpc_log_level level, const char *line)
+{
+    (void)level;
+    if (strstr(line, "connection failed") != NULL)
+        atomic_fetch_add((atomic_int *)ctx, 1);
+}
+
+static void a_failed_control_connection_is_in_the_log_of_control(void)
+{
+    static const char garbage[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    atomic_int failures[2] = {0};
+    struct zrpc_log logs[2];
+    struct zrpc_timeoutconn *conn;
+    struct zrpc_wire *wire;
+    struct fixture f;
+
+    for (int i = 0; i < 2; i++)
+        logs[i] = (struct zrpc_log){.sink = note_failure, .ctx = &failures[i], .level = ZRPC_LOG_DEBUG};
+    prepare(&f);
+    f.options.log = &logs[0];
+    f.options.log_control = &logs[1];
+    start(&f);
+    CHECK_OK(zrpc_connect(f.dialer, ZRPC_CONTROL, &patient, ZRPC_NEVER, NULL, &wire, NULL));
+    CHECK_OK(zrpc_timeoutconn_new(wire, &conn, NULL));
+    CHECK_OK(zrpc_timeoutconn_write(conn, garbage, sizeof garbage - 1, NULL, NULL));
+    CHECK(is_closed(conn));
+    zrpc_timeoutconn_close(conn);
+    stop(&f);
+    CHECK_INT(failures[0], 0);
+    CHECK_INT(failures[1], 1);
+}
+
 static void connections_above_the_limit_are_closed(void)
 {
     struct zrpc_timeoutconn *first, *second;
@@ -413,6 +445,8 @@ static const struct zrpc_test tests[] = {
     {"a stalled handshake is ended at its deadline", a_stalled_handshake_is_ended_at_its_deadline},
     {"a stalled label is ended at its deadline", a_stalled_label_is_ended_at_its_deadline},
     {"an unknown label is closed", an_unknown_label_is_closed},
+    {"a failed control connection is in the log of control",
+     a_failed_control_connection_is_in_the_log_of_control},
     {"connections above the limit are closed", connections_above_the_limit_are_closed},
     {"a stopping server lets requests end", a_stopping_server_lets_requests_end},
     {"the second stop cancels requests", the_second_stop_cancels_requests},

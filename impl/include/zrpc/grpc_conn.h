@@ -7,7 +7,8 @@
  *     zrpc_grpc_conn_free(conn);
  *
  * One thread moves the bytes and runs the handlers that never block; all others run on the pool, so that no
- * slow handler delays a PING or another call.
+ * slow handler delays a PING or another call. Each call is a line in `server.log` when its handler has
+ * returned: "served" (DEBUG where its method is prompt, else INFO), or "refused" with status and reason.
  */
 #ifndef ZRPC_GRPC_CONN_H
 #define ZRPC_GRPC_CONN_H
@@ -21,8 +22,8 @@ struct zrpc_grpc_conn;
 struct zrpc_grpc_conn_options {
     struct zrpc_grpc_server_options server;
     struct zrpc_workpool *pool; /* NULL: all handlers run on the connection's own thread */
-    /* Optional: runs before each handler, where the handler runs; may set call->user, or refuse as a handler
-     * does. */
+    /* Optional: runs before each handler, on the pool as it may block; may set call->user, or refuse as a
+     * handler does. */
     int (*intercept)(void *ctx, struct zrpc_call *call, struct zrpc_error *err);
     void *intercept_ctx;
 };

@@ -48,6 +48,8 @@ struct zrpc_grpc_server_options {             /* 0, NULL: the default, each */
                              the largest size need beside the windows of all streams. */
     unsigned
         handlers_max; /* at work at once, those of prompt methods not counted; ZRPC_GRPC_HANDLERS_DEFAULT */
+    bool
+        no_prompt; /* prompt methods are as any other: something that may block comes before their handlers */
     /* ZRPC_GRPC_STALL_TIMEOUT_DEFAULT: for how long a response may wait for window, and the connection for
      * the client to read at all */
     zrpc_time stall_timeout;
@@ -93,6 +95,8 @@ int zrpc_grpc_server_new(const struct zrpc_grpc_server_options *options, zrpc_ti
 /* All taken calls must have been finished. NULL is allowed. */
 void zrpc_grpc_server_free(struct zrpc_grpc_server *s);
 
+/* Its handler never blocks, and nothing before it does. */
+bool zrpc_grpc_server_prompt(const struct zrpc_grpc_server *s, const struct zrpc_grpc_server_call *call);
 /* The next call to be handled now, or NULL: also where all wait for room, or for a handler to return. */
 struct zrpc_grpc_server_call *zrpc_grpc_server_next(struct zrpc_grpc_server *s);
 /* Answers a taken call and gives it back. OK: *response is the message with its prefix, whose memory is taken

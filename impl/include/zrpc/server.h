@@ -12,7 +12,7 @@
 #define ZRPC_SERVER_GRACE_DEFAULT       (10 * ZRPC_SECOND)
 
 struct zrpc_server_options {
-    struct zrpc_handler handler;
+    struct zrpc_handler handler;     /* without ops: only pings are answered */
     unsigned max_connections;        /* further ones are closed at once; 0: the default */
     unsigned handler_threads;        /* for control calls; 0: 64. Data requests: one for each connection */
     unsigned client_threads;         /* of them, those that one control connection may occupy; 0: a quarter */
