@@ -139,26 +139,28 @@ static int parse_option(const struct cli_option *options, int argc, char **argv,
     return rc < 0 ? zrpc_error_prefix(err, rc, "--%s", o->name) : 0;
 }
 
-int cli_parse(const struct cli_option *options, int argc, char **argv, struct cli_list *args,
+int cli_parse(const struct cli_option *options, int argc, char **argv, struct cli_args *args,
               struct zrpc_error *err)
 {
     bool options_over = false;
 
-    args->n = 0;
+    *args = (struct cli_args){.items = argv + 1};
     for (int i = 1; i < argc; i++) {
-        int rc;
+        int rc = 0;
 
         if (!options_over && strcmp(argv[i], "--") == 0) {
             options_over = true;
             continue;
         }
         if (options_over || argv[i][0] != '-' || argv[i][1] == '\0')
-            rc = parse_list(args, argv[i], err);
+            args->items[args->n++] = argv[i];
         else
             rc = parse_option(options, argc, argv, &i, err);
         if (rc < 0)
             return rc;
     }
+    if (args->n + 1 < (size_t)argc)
+        args->items[args->n] = NULL;
     return 0;
 }
 

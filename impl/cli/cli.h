@@ -37,8 +37,15 @@ enum cli_kind {
 
 #define CLI_LIST_MAX 64
 
+/* The values of an option that may be repeated. */
 struct cli_list {
     const char *items[CLI_LIST_MAX];
+    size_t n;
+};
+
+/* Positional arguments, any number of them. */
+struct cli_args {
+    char **items; /* in argv; ends with NULL, as argv does */
     size_t n;
 };
 
@@ -50,9 +57,9 @@ struct cli_option {
     const char *help;
 };
 
-/* Tables end with a NULL name. Positional arguments are left in *args. ZRPC_ERR_USAGE names the argument, and
- * what it should have been. */
-int cli_parse(const struct cli_option *options, int argc, char **argv, struct cli_list *args,
+/* Tables end with a NULL name. Positional arguments are moved to the front of argv, behind argv[0], and left
+ * in *args. ZRPC_ERR_USAGE names the argument, and what it should have been. */
+int cli_parse(const struct cli_option *options, int argc, char **argv, struct cli_args *args,
               struct zrpc_error *err);
 void cli_print_options(FILE *out, const struct cli_option *options);
 

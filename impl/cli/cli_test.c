@@ -14,7 +14,7 @@ struct values {
     struct cli_list list;
     zrpc_time duration;
     uint64_t number;
-    struct cli_list args;
+    struct cli_args args;
 };
 
 static struct zrpc_error err;
@@ -30,7 +30,8 @@ static int parse(struct values *v, const char *words)
         {0},
     };
     static char text[4096];
-    char *argv[512] = {(char *)(uintptr_t) "tool"}, *save = NULL;
+    static char *argv[512] = {(char *)(uintptr_t) "tool"};
+    char *save = NULL;
     int argc = 1;
 
     *v = (struct values){0};
@@ -59,6 +60,26 @@ static void options_are_taken(void)
     CHECK_STR(v.text, "--flag");
 }
 
+static void positional_arguments_have_no_limit(void)
+{
+    struct values v;
+    char words[4096] = "--text first", word[16];
+
+    for (int i = 0; i < 300; i++) {
+        snprintf(word, sizeof word, " %d", i);
+        strcat(words, word);
+    }
+    strcat(words, " --flag last");
+    if (!CHECK_OK(parse(&v, words)) || !CHECK_INT(v.args.n, 301))
+        return;
+    CHECK(v.flag);
+    CHECK_STR(v.text, "first");
+    CHECK_STR(v.args.items[0], "0");
+    CHECK_STR(v.args.items[299], "299");
+    CHECK_STR(v.args.items[300], "last");
+    CHECK(v.args.items[301] == NULL);
+}
+
 static void mistakes_are_named(void)
 {
     static const struct {
@@ -85,7 +106,7 @@ static void mistakes_are_named(void)
     for (int i = 0; i <= CLI_LIST_MAX; i++)
         strcat(words, " -l=x");
     CHECK_CODE(parse(&v, words), ZRPC_ERR_USAGE);
-    CHECK_CONTAINS(err.text, "more than 64 of them");
+    CHECK_CONTAINS(err.text, "-l: \"x\": more than 64 of them");
 }
 
 static void codes_have_exit_statuses(void)
@@ -203,6 +224,7 @@ static void full_output_is_noticed(void)
 
 static const struct zrpc_test tests[] = {
     {"options are taken", options_are_taken},
+    {"positional arguments have no limit", positional_arguments_have_no_limit},
     {"mistakes are named", mistakes_are_named},
     {"codes have exit statuses", codes_have_exit_statuses},
     {"peers' texts are shown, not obeyed", peers_texts_are_shown_not_obeyed},

@@ -76,7 +76,7 @@ void zrpc_options_print_usage(void)
     cli_print_exit_statuses(stdout);
 }
 
-static int take_command(struct zrpc_options *o, const struct cli_list *words, struct zrpc_error *err)
+static int take_command(struct zrpc_options *o, const struct cli_args *words, struct zrpc_error *err)
 {
     if (words->n > 1)
         return zrpc_fail(err, ZRPC_ERR_USAGE, "unexpected argument \"%s\"", words->items[1]);
@@ -117,7 +117,7 @@ int zrpc_options_parse(struct zrpc_options *o, int argc, char **argv, struct zrp
 {
     struct words w = {.o = {.repeat = 1, .colour = "auto", .selection.weakest = ZRPC_MAY}, .level = "may"};
     struct cli_option table[OPTIONS];
-    struct cli_list words;
+    struct cli_args words;
     int rc;
 
     make_table(&w, table);

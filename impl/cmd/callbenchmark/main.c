@@ -227,7 +227,7 @@ int main(int argc, char **argv)
         {"help", CLI_FLAG, &help, NULL, "show this"},
         {0},
     };
-    struct cli_list args;
+    struct cli_args args;
     struct zrpc_error err = {0};
     double tcp;
     int rc = cli_parse(options, argc, argv, &args, &err);

@@ -77,7 +77,7 @@ int main(int argc, char **argv)
         {"help", CLI_FLAG, &help, NULL, "show this"},
         {0},
     };
-    struct cli_list args;
+    struct cli_args args;
     struct zrpc_log log;
     struct zrpc_error err = {0};
     int rc = cli_parse(options, argc, argv, &args, &err);

@@ -30,7 +30,7 @@ static void print_profile(zrpc_time took)
             (long)u.ru_stime.tv_sec, (long)u.ru_stime.tv_usec / 1000, u.ru_maxrss);
 }
 
-static int check(const struct benchmark *b, const char *mode, const struct cli_list *args,
+static int check(const struct benchmark *b, const char *mode, const struct cli_args *args,
                  struct zrpc_error *err)
 {
     bool is_server = strcmp(mode, "server") == 0;
@@ -94,7 +94,7 @@ int main(int argc, char **argv)
         {"help", CLI_FLAG, &help, NULL, "show this"},
         {0},
     };
-    struct cli_list args;
+    struct cli_args args;
     struct zrpc_error err = {0};
     zrpc_time started = zrpc_now();
     int rc = cli_parse(options, argc, argv, &args, &err);

@@ -102,18 +102,20 @@ static int make_client(struct client *c, struct zrpc_error *err)
 }
 
 int client_begin(struct client *c, const struct cli_command *command, const struct cli_option *options,
-                 int argc, char **argv, struct cli_list *args)
+                 int argc, char **argv, struct cli_args *args)
 {
     struct zrpc_error err;
-    int rc = cli_parse(options, argc, argv, args, &err);
+    int rc = 0;
 
+    for (int i = 1; i < argc && rc == 0; i++)
+        if (!zrpc_utf8_valid(zrpc_view_of(argv[i])))
+            rc = zrpc_fail(&err, ZRPC_ERR_USAGE, "argument %d is not UTF-8: \"%s\"", i, argv[i]);
+    if (rc == 0)
+        rc = cli_parse(options, argc, argv, args, &err);
     if (rc == 0 && c->help) {
         cli_print_command(stdout, "zrpc", command, options);
         return EXIT_DONE;
     }
-    for (int i = 1; i < argc && rc == 0; i++)
-        if (!zrpc_utf8_valid(zrpc_view_of(argv[i])))
-            rc = zrpc_fail(&err, ZRPC_ERR_USAGE, "argument %d is not UTF-8: \"%s\"", i, argv[i]);
     if (rc == 0)
         rc = make_client(c, &err);
     if (rc == 0)

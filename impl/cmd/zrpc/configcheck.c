@@ -51,7 +51,7 @@ int command_configcheck(const struct cli_command *self, int argc, char **argv)
 {
     bool help = false;
     const struct cli_option options[] = {{"help", CLI_FLAG, &help, NULL, "show this"}, {0}};
-    struct cli_list args;
+    struct cli_args args;
     struct zrpc_error err = {0};
     int worst = EXIT_DONE;
 

@@ -3,7 +3,7 @@
 
 #include "zrpc.h"
 
-static int check(const struct cli_list *args, struct zrpc_error *err)
+static int check(const struct cli_args *args, struct zrpc_error *err)
 {
     bool get = args->n > 0 && strcmp(args->items[0], "get") == 0;
     bool set = args->n > 0 && strcmp(args->items[0], "set") == 0;
@@ -17,7 +17,7 @@ static int check(const struct cli_list *args, struct zrpc_error *err)
     return 0;
 }
 
-static int run(struct client *c, const struct cli_list *args, Zrpc__Pb__ReplicationCursorRes **res,
+static int run(struct client *c, const struct cli_args *args, Zrpc__Pb__ReplicationCursorRes **res,
                struct zrpc_error *err)
 {
     Zrpc__Pb__ReplicationCursorReq__GetOp get = ZRPC__PB__REPLICATION_CURSOR_REQ__GET_OP__INIT;
@@ -59,7 +59,7 @@ int command_cursor(const struct cli_command *self, int argc, char **argv)
     struct zrpc_error err = {0};
     const struct cli_option options[] = {CLIENT_OPTIONS(&c), {0}};
     Zrpc__Pb__ReplicationCursorRes *res = NULL;
-    struct cli_list args;
+    struct cli_args args;
     int rc = client_begin(&c, self, options, argc, argv, &args);
 
     if (rc >= 0)

@@ -1,3 +1,5 @@
+#include <stdlib.h>
+
 #include "zrpc.h"
 
 /* "@snap" and "snap" name the same snapshot; on the wire there is no delimiter. */
@@ -42,27 +44,44 @@ static int check_results(const struct client *c, const Zrpc__Pb__DestroySnapshot
     return 0;
 }
 
-static int run(struct client *c, const struct cli_list *args, Zrpc__Pb__DestroySnapshotsRes **res,
+static int name_snapshots(char *const *names, size_t n, Zrpc__Pb__FilesystemVersion *versions,
+                          Zrpc__Pb__FilesystemVersion **snapshots, struct zrpc_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (names[i][0] == '#')
+            return zrpc_fail(err, ZRPC_ERR_USAGE, "%s is a bookmark: only snapshots can be destroyed",
+                             names[i]);
+        zrpc__pb__filesystem_version__init(&versions[i]);
+        versions[i].name = (char *)(uintptr_t)bare(names[i]);
+        snapshots[i] = &versions[i];
+    }
+    return 0;
+}
+
+static int run(struct client *c, const struct cli_args *args, Zrpc__Pb__DestroySnapshotsRes **res,
                struct zrpc_error *err)
 {
     Zrpc__Pb__DestroySnapshotsReq req = ZRPC__PB__DESTROY_SNAPSHOTS_REQ__INIT;
-    Zrpc__Pb__FilesystemVersion versions[CLI_LIST_MAX], *snapshots[CLI_LIST_MAX];
+    size_t n = args->n - 1;
+    Zrpc__Pb__FilesystemVersion *versions = calloc(n, sizeof *versions);
+    Zrpc__Pb__FilesystemVersion **snapshots = calloc(n, sizeof(*snapshots));
     int rc;
 
-    req.filesystem = (char *)(uintptr_t)args->items[0];
-    req.n_snapshots = args->n - 1;
-    req.snapshots = snapshots;
-    for (size_t i = 0; i < req.n_snapshots; i++) {
-        const char *name = args->items[i + 1];
-
-        zrpc__pb__filesystem_version__init(&versions[i]);
-        snapshots[i] = &versions[i];
-        if (name[0] == '#')
-            return zrpc_fail(err, ZRPC_ERR_USAGE, "%s is a bookmark: only snapshots can be destroyed", name);
-        versions[i].name = (char *)(uintptr_t)bare(name);
+    if (versions == NULL || snapshots == NULL)
+        rc = zrpc_fail(err, ZRPC_ERR_NOMEM, "no memory for the names of %zu snapshots", n);
+    else
+        rc = name_snapshots(args->items + 1, n, versions, snapshots, err);
+    if (rc == 0) {
+        req.filesystem = args->items[0];
+        req.n_snapshots = n;
+        req.snapshots = snapshots;
+        rc = zrpc_client_destroy_snapshots(c->rpc, &c->call, &req, res, err);
     }
-    rc = zrpc_client_destroy_snapshots(c->rpc, &c->call, &req, res, err);
-    return rc < 0 ? rc : check_results(c, *res, req.n_snapshots, err);
+    if (rc == 0)
+        rc = check_results(c, *res, n, err);
+    free(snapshots);
+    free(versions);
+    return rc;
 }
 
 int command_destroy(const struct cli_command *self, int argc, char **argv)
@@ -71,7 +90,7 @@ int command_destroy(const struct cli_command *self, int argc, char **argv)
     struct zrpc_error err = {0};
     const struct cli_option options[] = {CLIENT_OPTIONS(&c), {0}};
     Zrpc__Pb__DestroySnapshotsRes *res = NULL;
-    struct cli_list args;
+    struct cli_args args;
     int rc = client_begin(&c, self, options, argc, argv, &args);
 
     if (rc >= 0)

@@ -85,7 +85,7 @@ int command_list(const struct cli_command *self, int argc, char **argv)
     const struct cli_option options[] = {CLIENT_OPTIONS(&c), {0}};
     Zrpc__Pb__ListFilesystemReq req = ZRPC__PB__LIST_FILESYSTEM_REQ__INIT;
     Zrpc__Pb__ListFilesystemRes *res = NULL;
-    struct cli_list args;
+    struct cli_args args;
     int rc = client_begin(&c, self, options, argc, argv, &args);
 
     if (rc >= 0)
@@ -152,7 +152,7 @@ int command_versions(const struct cli_command *self, int argc, char **argv)
     const struct cli_option options[] = {CLIENT_OPTIONS(&c), {0}};
     Zrpc__Pb__ListFilesystemVersionsReq req = ZRPC__PB__LIST_FILESYSTEM_VERSIONS_REQ__INIT;
     Zrpc__Pb__ListFilesystemVersionsRes *res = NULL;
-    struct cli_list args;
+    struct cli_args args;
     int rc = client_begin(&c, self, options, argc, argv, &args);
 
     if (rc >= 0)

@@ -32,7 +32,7 @@ int command_ping(const struct cli_command *self, int argc, char **argv)
         CLIENT_OPTIONS(&c),
         {0},
     };
-    struct cli_list args;
+    struct cli_args args;
     json_t *result;
     int rc = client_begin(&c, self, options, argc, argv, &args);
 

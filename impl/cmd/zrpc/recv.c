@@ -58,7 +58,7 @@ int command_recv(const struct cli_command *self, int argc, char **argv)
         {0},
     };
     struct progress progress = {0};
-    struct cli_list args;
+    struct cli_args args;
     struct zrpc_error err = {0};
     int rc = client_begin(&c, self, options, argc, argv, &args);
 

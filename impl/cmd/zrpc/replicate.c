@@ -200,7 +200,7 @@ int command_replicate(const struct cli_command *self, int argc, char **argv)
         {"help", CLI_FLAG, &x.help, NULL, "show this"},
         {0},
     };
-    struct cli_list args;
+    struct cli_args args;
     struct zrpc_error err = {0};
     int rc = cli_parse(options, argc, argv, &args, &err);
 

@@ -60,7 +60,7 @@ static void print_estimate(const Zrpc__Pb__SendRes *res)
         printf("size unknown\n");
 }
 
-static const char *mistake(const struct send *s, const struct cli_list *args)
+static const char *mistake(const struct send *s, const struct cli_args *args)
 {
     if (args->n != 1)
         return "takes one argument: the filesystem";
@@ -83,7 +83,7 @@ int command_send(const struct cli_command *self, int argc, char **argv)
         CLIENT_OPTIONS(&s.client),
         {0},
     };
-    struct cli_list args;
+    struct cli_args args;
     struct zrpc_error err = {0};
     Zrpc__Pb__SendRes *res = NULL;
     int rc = client_begin(&s.client, self, options, argc, argv, &args);

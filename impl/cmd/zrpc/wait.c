@@ -5,7 +5,7 @@ int command_wait(const struct cli_command *self, int argc, char **argv)
     struct client c = CLIENT_DEFAULTS;
     struct zrpc_error err = {0};
     const struct cli_option options[] = {CLIENT_OPTIONS(&c), {0}};
-    struct cli_list args;
+    struct cli_args args;
     int rc = client_begin(&c, self, options, argc, argv, &args);
 
     if (rc >= 0)

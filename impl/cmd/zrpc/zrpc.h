@@ -55,7 +55,7 @@ struct client {
 /* Parses the command line, and makes the client. -1: go on; otherwise the exit status. From here to
  * client_end() the first SIGINT or SIGTERM cancels what is under way, instead of ending the process. */
 int client_begin(struct client *c, const struct cli_command *command, const struct cli_option *options,
-                 int argc, char **argv, struct cli_list *args);
+                 int argc, char **argv, struct cli_args *args);
 void client_end(struct client *c);
 
 /* The first SIGINT or SIGTERM raises it, the second ends the process as usual. One at a time. */

@@ -99,7 +99,7 @@ static void collect(int fd, int saved, int memory, char *text, size_t size)
  * the start of a word for the test's directory. */
 static int run(const char *words)
 {
-    char text[1024], paths[8][128], *save = NULL, *argv[32] = {(char *)(uintptr_t) "zrpc"};
+    char text[2048], paths[8][128], *save = NULL, *argv[256] = {(char *)(uintptr_t) "zrpc"};
     int saved_out, saved_err, memory_out, memory_err, argc = 1, n_paths = 0, status;
 
     snprintf(text, sizeof text, "%s", words);
@@ -452,6 +452,25 @@ static void snapshots_are_destroyed_one_by_one(void)
     stop();
 }
 
+static void many_snapshots_are_destroyed_at_once(void)
+{
+    enum { SNAPSHOTS = 200 };
+    char words[2048] = "destroy demo/prune", word[16];
+
+    for (int i = 0; i < SNAPSHOTS; i++) {
+        snprintf(word, sizeof word, " @no%d", i);
+        strcat(words, word);
+    }
+    strcat(words, " @1 CONNECT");
+    start();
+    CHECK_INT(run(words), 1);
+    CHECK_CONTAINS(out, "@no0: ");
+    CHECK_CONTAINS(out, "@no199: ");
+    CHECK_CONTAINS(out, "@1: destroyed");
+    CHECK_CONTAINS(errors, "200 of 201 snapshots could not be destroyed");
+    stop();
+}
+
 /* A server that does not mean well. */
 static int hostile_list(void *ctx, struct zrpc_call *call, const Zrpc__Pb__ListFilesystemReq *req,
                         Zrpc__Pb__ListFilesystemRes *res, struct zrpc_error *err)
@@ -523,6 +542,7 @@ static const struct zrpc_test tests[] = {
     {"a dry run tells the size", a_dry_run_tells_the_size},
     {"the cursor advances", the_cursor_advances},
     {"snapshots are destroyed one by one", snapshots_are_destroyed_one_by_one},
+    {"many snapshots are destroyed at once", many_snapshots_are_destroyed_at_once},
     {NULL, NULL},
 };
 

@@ -77,7 +77,7 @@ static int one_side(int argc, char **argv, struct zrpc_error *err)
     };
     struct zrpc_tcp_address address;
     zrpc_time sigma = ZRPC_RIG_SIGMA;
-    struct cli_list args;
+    struct cli_args args;
     int rc = cli_parse(options, argc, argv, &args, err);
 
     if (rc == 0 && args.n > 0)
@@ -134,7 +134,7 @@ static int parse_run(int argc, char **argv, struct wishes *w, struct zrpc_rig_co
         {"help", CLI_FLAG, &w->help, NULL, "this text"},
         {NULL, CLI_FLAG, NULL, NULL, NULL},
     };
-    struct cli_list args;
+    struct cli_args args;
     int rc = cli_parse(options, argc, argv, &args, err);
 
     if (rc == 0 && w->help) {

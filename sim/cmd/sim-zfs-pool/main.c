@@ -69,7 +69,7 @@ static int command_make(const struct cli_command *self, int argc, char **argv)
     };
     struct zrpc_zpool_options create = {0};
     struct zrpc_zpool *p = NULL;
-    struct cli_list args;
+    struct cli_args args;
     struct zrpc_error err;
     int rc = cli_parse(options, argc, argv, &args, &err);
 
@@ -220,7 +220,7 @@ static int command_compare(const struct cli_command *self, int argc, char **argv
         {"help", CLI_FLAG, &help, NULL, "show this"},
         {0},
     };
-    struct cli_list args;
+    struct cli_args args;
     struct zrpc_error err;
     int rc = cli_parse(options, argc, argv, &args, &err);
 

@@ -10,7 +10,7 @@ struct program {
     const char *name; /* of the command */
     struct zrpc_link_plan plan;
     struct zrpc_log log;
-    struct cli_list args; /* what is left: a command to run */
+    struct cli_args args; /* what is left: a command to run */
     uint64_t runs;
     bool help;
     bool keep_record; /* it was asked for */

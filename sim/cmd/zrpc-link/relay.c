@@ -84,7 +84,6 @@ int command_relay(const struct cli_command *self, int argc, char **argv)
 int command_stdio(const struct cli_command *self, int argc, char **argv)
 {
     struct program p = {0};
-    const char *command[CLI_LIST_MAX + 1] = {NULL};
     struct zrpc_error err;
     int rc, status = 0;
 
@@ -92,10 +91,9 @@ int command_stdio(const struct cli_command *self, int argc, char **argv)
     if (rc == 0 && !p.help && p.args.n == 0)
         rc = zrpc_fail(&err, ZRPC_ERR_USAGE, "stdio: expected a command after --");
     if (rc == 0 && !p.help) {
-        memcpy(command, p.args.items, p.args.n * sizeof *command);
         snprintf(p.plan.listen, sizeof p.plan.listen, "stdio");
         snprintf(p.plan.connect, sizeof p.plan.connect, "exec");
-        rc = relay(&p, command, &status, &err);
+        rc = relay(&p, (const char *const *)p.args.items, &status, &err);
     }
     if (rc < 0)
         return complain(&p, &err);

@@ -52,10 +52,12 @@ static char *fill_in(const char *arg, const char *address)
 
 static int run_command(const struct program *p, const char *address, int *status, struct zrpc_error *err)
 {
-    char *argv[CLI_LIST_MAX + 1] = {NULL};
+    char **argv = calloc(p->args.n + 1, sizeof *argv);
     pid_t pid;
     int rc = 0;
 
+    if (argv == NULL)
+        return zrpc_fail(err, ZRPC_ERR_NOMEM, "out of memory for a command");
     for (size_t i = 0; i < p->args.n && rc == 0; i++)
         if ((argv[i] = fill_in(p->args.items[i], address)) == NULL)
             rc = zrpc_fail(err, ZRPC_ERR_NOMEM, "out of memory for a command");
@@ -67,6 +69,7 @@ static int run_command(const struct program *p, const char *address, int *status
         *status = wait_for(pid);
     for (size_t i = 0; i < p->args.n; i++)
         free(argv[i]);
+    free(argv);
     return rc;
 }
 

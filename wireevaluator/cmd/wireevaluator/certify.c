@@ -156,7 +156,7 @@ static int certify(struct certify *c, struct zrpc_eval_runner *r, struct zrpc_er
     return certified ? EXIT_DONE : reached ? EXIT_FAILED : EXIT_CONNECTION;
 }
 
-static int check(const struct certify *c, const struct cli_list *args, struct zrpc_error *err)
+static int check(const struct certify *c, const struct cli_args *args, struct zrpc_error *err)
 {
     if (args->n > 0)
         return zrpc_fail(err, ZRPC_ERR_USAGE, "unexpected argument \"%s\"", args->items[0]);
@@ -210,7 +210,7 @@ int command_certify(const struct cli_command *self, int argc, char **argv)
     };
     struct zrpc_eval_runner runner;
     struct zrpc_error err = {0};
-    struct cli_list args;
+    struct cli_args args;
     int rc = cli_parse(options, argc, argv, &args, &err), status;
 
     if (rc == 0 && c.help) {

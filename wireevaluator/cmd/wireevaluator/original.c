@@ -120,7 +120,7 @@ static int run_side(struct zrpc_config *config, int side, struct zrpc_error *err
     return status;
 }
 
-static int proxy(const struct zrpc_config *config, const struct cli_list *args, struct zrpc_error *err)
+static int proxy(const struct zrpc_config *config, const struct cli_args *args, struct zrpc_error *err)
 {
     if (args->n != 1) {
         zrpc_fail(err, ZRPC_ERR_USAGE, "-mode stdinserver: expected an identity");
@@ -134,7 +134,7 @@ static int proxy(const struct zrpc_config *config, const struct cli_list *args, 
 
 struct flags {
     const char *mode, *config, *testcase;
-    struct cli_list args;
+    struct cli_args args;
     bool help;
 };
 

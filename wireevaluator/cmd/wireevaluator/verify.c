@@ -57,7 +57,7 @@ int command_verify(const struct cli_command *self, int argc, char **argv)
     bool help = false;
     const struct cli_option options[] = {{"help", CLI_FLAG, &help, NULL, "show this"}, {0}};
     struct zrpc_error err = {0};
-    struct cli_list args;
+    struct cli_args args;
     int rc = cli_parse(options, argc, argv, &args, &err), status = EXIT_DONE;
 
     if (rc == 0 && help) {
@@ -89,7 +89,7 @@ int command_list(const struct cli_command *self, int argc, char **argv)
     const struct zrpc_eval_defect *d;
     const struct zrpc_eval_case *tc;
     struct zrpc_error err = {0};
-    struct cli_list args;
+    struct cli_args args;
 
     if (cli_parse(options, argc, argv, &args, &err) < 0)
         return complain("list", &err);
@@ -108,7 +108,7 @@ int command_list(const struct cli_command *self, int argc, char **argv)
     return EXIT_DONE;
 }
 
-static int test_defects(const struct cli_list *names, unsigned repeat, struct zrpc_error *err)
+static int test_defects(const struct cli_args *names, unsigned repeat, struct zrpc_error *err)
 {
     const struct zrpc_eval_defect *d;
     unsigned tested = 0, missed = 0;
@@ -143,7 +143,7 @@ int command_selftest(const struct cli_command *self, int argc, char **argv)
                                          {"help", CLI_FLAG, &help, NULL, "show this"},
                                          {0}};
     struct zrpc_error err = {0};
-    struct cli_list args;
+    struct cli_args args;
 
     if (cli_parse(options, argc, argv, &args, &err) < 0)
         return complain("selftest", &err);
