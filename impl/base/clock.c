@@ -218,5 +218,7 @@ int zrpc_duration_env(const char *variable, zrpc_time fallback, zrpc_time *out, 
         return 0;
     }
     rc = zrpc_duration_parse(text, out, err);
+    if (rc == 0 && *out <= 0)
+        rc = zrpc_fail(err, ZRPC_ERR_USAGE, "\"%s\", expected a duration above 0", text);
     return rc < 0 ? zrpc_error_prefix(err, rc, "environment variable %s", variable) : 0;
 }

@@ -210,6 +210,12 @@ static void from_the_environment(void)
     setenv(variable, "soon", 1);
     CHECK_CODE(zrpc_duration_env(variable, 42, &out, &err), ZRPC_ERR_USAGE);
     CHECK_CONTAINS(err.text, "ZRPC_CLOCK_TEST: invalid duration \"soon\": a number is missing");
+    setenv(variable, "-1s", 1);
+    CHECK_CODE(zrpc_duration_env(variable, 42, &out, &err), ZRPC_ERR_USAGE);
+    CHECK_CONTAINS(err.text, "environment variable ZRPC_CLOCK_TEST: \"-1s\", expected a duration above 0");
+    setenv(variable, "0", 1);
+    CHECK_CODE(zrpc_duration_env(variable, 42, &out, &err), ZRPC_ERR_USAGE);
+    CHECK_CONTAINS(err.text, "environment variable ZRPC_CLOCK_TEST: \"0\", expected a duration above 0");
     unsetenv(variable);
 }
 

@@ -35,8 +35,8 @@ int zrpc_duration_parse(const char *text, zrpc_time *out, struct zrpc_error *err
 /* As Go prints it: "1m30s", "1.5s", "0s". Returns out. */
 const char *zrpc_duration_format(zrpc_time duration, char out[static ZRPC_DURATION_TEXT_MAX]);
 
-/* The environment variable's duration, or `fallback` where it is unset or empty. An invalid one is an error
- * naming it. */
+/* The environment variable's duration, or `fallback` where it is unset or empty. An invalid one, or one
+ * that is not above 0, is an error naming it. */
 int zrpc_duration_env(const char *variable, zrpc_time fallback, zrpc_time *out, struct zrpc_error *err);
 
 #endif
