@@ -29,7 +29,7 @@ struct zrpc_netconn {
     const char *peer;                 /* printable address, for logs */
     const struct zrpc_cancel *stop;   /* raised from stop on: begin nothing new */
     const struct zrpc_cancel *cancel; /* raised once the grace period is over: end now */
-    const struct zrpc_log *log;       /* where its failure is logged: the adaptor's, unless serve sets another */
+    const struct zrpc_log *log; /* where its failure is logged: the adaptor's, unless serve sets another */
 };
 
 struct zrpc_netadaptor_options {
