@@ -169,7 +169,7 @@ static void retire(struct zrpc_channel *ch, struct channel_conn *conn, const str
     if (ch->connectivity.state == ZRPC_CHANNEL_CONNECTING)
         zrpc_connectivity_failed(&ch->connectivity, why);
     else
-        zrpc_connectivity_lost(&ch->connectivity);
+        zrpc_connectivity_lost(&ch->connectivity, why);
 }
 
 void zrpc_channel_fail_conn(struct zrpc_channel *ch, struct channel_conn *conn, const struct zrpc_error *why)

@@ -109,13 +109,19 @@ static void end_attempt(struct zrpc_channel *ch, zrpc_time now)
  */
 static void tell_state(struct zrpc_channel *ch)
 {
-    enum zrpc_channel_state state = ch->connectivity.state;
+    const struct zrpc_connectivity *c = &ch->connectivity;
+    enum zrpc_channel_state state = c->state;
+    const char *reason = NULL;
 
     if (state == ch->shown)
         return;
+    if (state == ZRPC_CHANNEL_TRANSIENT_FAILURE)
+        reason = c->failure.text;
+    else if (state == ZRPC_CHANNEL_IDLE)
+        reason = c->loss.text;
     zrpc_log(ch->options.log, ZRPC_LOG_INFO, "control channel", "server", ch->name, "state",
-             zrpc_channel_state_name(state), "before", zrpc_channel_state_name(ch->shown), "reason",
-             state == ZRPC_CHANNEL_TRANSIENT_FAILURE ? ch->connectivity.failure.text : "", NULL);
+             zrpc_channel_state_name(state), "before", zrpc_channel_state_name(ch->shown),
+             reason == NULL ? NULL : "reason", reason, NULL);
     ch->shown = state;
     pthread_cond_broadcast(&ch->state_changed);
 }

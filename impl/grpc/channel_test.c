@@ -341,8 +341,8 @@ static void calls_and_states(void)
     zrpc_channel_shutdown(rig.channel, 0);
     await_state(ZRPC_CHANNEL_SHUTDOWN);
     CHECK_CODE(ping(&err), ZRPC_ERR_CLOSED);
-    AWAIT_LOG("state=CONNECTING before=IDLE");
-    AWAIT_LOG("state=READY before=CONNECTING");
+    AWAIT_LOG("state=CONNECTING before=IDLE\n");
+    AWAIT_LOG("state=READY before=CONNECTING\n");
     AWAIT_LOG("state=SHUTDOWN before=READY");
     stop();
 }
@@ -848,6 +848,8 @@ static void connections_that_drain_are_all_read(void)
     for (unsigned i = 0; i < CALLS; i++) {
         CHECK_INT(pthread_create(&callers[i], NULL, call_once, &done[i]), 0);
         AWAIT(rig.waiting == i + 1);
+        if (i == 0)
+            AWAIT_LOG("state=IDLE before=READY reason=\"the server takes no more calls\"");
     }
     for (size_t i = 0; i < CALLS; i++) { /* oldest first */
         answer(i + 1);
@@ -1016,7 +1018,7 @@ static void without_settings_it_is_no_connection(void)
     rig.serve = serve_silence;
     CHECK_CODE(ping(&err), ZRPC_ERR_UNAVAILABLE);
     CHECK_CONTAINS(err.text, "no SETTINGS");
-    AWAIT_LOG("state=TRANSIENT_FAILURE before=CONNECTING");
+    AWAIT_LOG("state=TRANSIENT_FAILURE before=CONNECTING reason=\"no SETTINGS");
     stop();
 }
 

@@ -69,10 +69,12 @@ void zrpc_connectivity_failed(struct zrpc_connectivity *c, const struct zrpc_err
     c->failure = *why;
 }
 
-void zrpc_connectivity_lost(struct zrpc_connectivity *c)
+void zrpc_connectivity_lost(struct zrpc_connectivity *c, const struct zrpc_error *why)
 {
-    if (c->state == ZRPC_CHANNEL_READY)
-        c->state = ZRPC_CHANNEL_IDLE;
+    if (c->state != ZRPC_CHANNEL_READY)
+        return;
+    c->state = ZRPC_CHANNEL_IDLE;
+    c->loss = *why;
 }
 
 void zrpc_connectivity_reset_backoff(struct zrpc_connectivity *c)

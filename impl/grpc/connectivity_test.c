@@ -5,6 +5,7 @@
 #define S ZRPC_SECOND
 
 static const struct zrpc_backoff_config no_jitter = {.jitter = -1};
+static const struct zrpc_error gone = {.code = ZRPC_ERR_UNAVAILABLE, .text = "gone"};
 static const struct zrpc_error refused = {.code = ZRPC_ERR_DIAL, .text = "connection refused"};
 
 static void names(void)
@@ -92,8 +93,9 @@ static void success_resets_the_backoff(void)
     }
     CHECK(zrpc_connectivity_tick(&c, now));
     zrpc_connectivity_established(&c);
-    zrpc_connectivity_lost(&c);
+    zrpc_connectivity_lost(&c, &gone);
     CHECK_INT(c.state, ZRPC_CHANNEL_IDLE);
+    CHECK_STR(c.loss.text, "gone");
     CHECK_INT(zrpc_connectivity_wakeup(&c), now + S);
     CHECK(zrpc_connectivity_tick(&c, now + S));
     zrpc_connectivity_failed(&c, &refused);
@@ -108,7 +110,7 @@ static void a_lost_connection_is_replaced_at_once(void)
     zrpc_connectivity_want(&c);
     CHECK(zrpc_connectivity_tick(&c, 0));
     zrpc_connectivity_established(&c);
-    zrpc_connectivity_lost(&c);
+    zrpc_connectivity_lost(&c, &gone);
     CHECK(zrpc_connectivity_tick(&c, 30 * S));
     CHECK_INT(c.state, ZRPC_CHANNEL_CONNECTING);
 }
@@ -145,7 +147,7 @@ static void shutdown_is_final(void)
     zrpc_connectivity_established(&c);
     CHECK_INT(c.state, ZRPC_CHANNEL_SHUTDOWN);
     zrpc_connectivity_failed(&c, &refused);
-    zrpc_connectivity_lost(&c);
+    zrpc_connectivity_lost(&c, &gone);
     zrpc_connectivity_reset_backoff(&c);
     CHECK_INT(c.state, ZRPC_CHANNEL_SHUTDOWN);
     CHECK(!zrpc_connectivity_tick(&c, 1000 * S));

@@ -177,7 +177,7 @@ static int conclude(const struct zrpc_client *c, const struct zrpc_dataconn_opti
 
     if (rc < 0)
         zrpc_log(log, ZRPC_LOG_INFO, "data request failed", "server", server, "method", path, "code",
-                 zrpc_code_name(rc), "err", err == NULL ? "" : err->text, NULL);
+                 zrpc_code_name(rc), err == NULL ? NULL : "err", err == NULL ? NULL : err->text, NULL);
     else
         zrpc_log(log, ZRPC_LOG_DEBUG, "data request done", "server", server, "method", path, NULL);
     return rc;

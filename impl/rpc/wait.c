@@ -192,7 +192,8 @@ int zrpc_client_wait_for_connectivity(struct zrpc_client *c, zrpc_time deadline,
     if (rc == 0)
         rc = run(&w, cancel, err);
     zrpc_log(c->options.log, ZRPC_LOG_INFO, rc < 0 ? "no connectivity" : "connectivity", "server",
-             c->dialer->ops->address(c->dialer), "err", rc < 0 && err != NULL ? err->text : "", NULL);
+             c->dialer->ops->address(c->dialer), rc < 0 && err != NULL ? "err" : NULL,
+             err == NULL ? NULL : err->text, NULL);
     zrpc_cancel_dispose(&w.give_up);
     if (w.done_fd >= 0)
         close(w.done_fd);

@@ -44,6 +44,7 @@ struct zrpc_connectivity {
     zrpc_time retry_at;        /* the next attempt not before */
     zrpc_time give_up;         /* CONNECTING: the attempt ends here */
     struct zrpc_error failure; /* of the last attempt; its code is 0 while there is none */
+    struct zrpc_error loss;    /* why the last connection takes no more calls */
 };
 
 /* 0 as connect_timeout means the default. */
@@ -56,7 +57,7 @@ bool zrpc_connectivity_tick(struct zrpc_connectivity *c, zrpc_time now);
 void zrpc_connectivity_established(struct zrpc_connectivity *c);
 void zrpc_connectivity_failed(struct zrpc_connectivity *c, const struct zrpc_error *why);
 /* READY only: no new call can start on the connection. */
-void zrpc_connectivity_lost(struct zrpc_connectivity *c);
+void zrpc_connectivity_lost(struct zrpc_connectivity *c, const struct zrpc_error *why);
 /* Ends a wait at once, and makes the next ones short again (ZR-CHAN-005). */
 void zrpc_connectivity_reset_backoff(struct zrpc_connectivity *c);
 /* For good. */
