@@ -518,6 +518,7 @@ static void a_server_of_another_kind_is_given_up(void)
     CHECK_CONTAINS(err.text, "data");
     CHECK_CONTAINS(err.text, " rpc failed to answer: ");
     CHECK_CONTAINS(err.text, "version handshake");
+    CHECK(strstr(err.text, "cancelled") == NULL);
     zrpc_client_close(c);
     end(&d);
 }

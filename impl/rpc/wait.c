@@ -15,8 +15,8 @@ struct ping {
     bool started;
     atomic_bool failed;
     int rc;
-    bool unreachable; /* there was no connection when it ended */
-    struct zrpc_error err;
+    bool unreachable;               /* there was no connection when it ended */
+    struct zrpc_error err, failure; /* failure: of control's last attempt to connect, if unreachable */
 };
 
 enum { CONTROL, DATA, PINGS };
@@ -38,10 +38,10 @@ static int ping_control(struct wait *w, struct zrpc_error *err)
         .cancel = &w->give_up,
     };
     int rc = zrpc_client_ping_control(w->client, &options, w->message, err);
-    struct zrpc_error why;
+    struct ping *p = &w->pings[CONTROL];
 
     /* Whatever ended the wait: a server that could not be reached is the reason that it took so long. */
-    w->pings[CONTROL].unreachable = rc < 0 && zrpc_channel_failure(w->client->control, &why) < 0;
+    p->unreachable = rc < 0 && zrpc_channel_failure(w->client->control, &p->failure) < 0;
     return rc;
 }
 
@@ -131,6 +131,12 @@ static bool to_blame(const struct ping *p, bool all)
     return p->rc < 0 && (all || p->rc != ZRPC_ERR_CANCELLED || p->unreachable);
 }
 
+/* Ended because the other failed, not because the caller wanted it: what kept it from connecting. */
+static const char *reason(const struct ping *p, bool cancelled)
+{
+    return !cancelled && p->rc == ZRPC_ERR_CANCELLED && p->failure.code != 0 ? p->failure.text : p->err.text;
+}
+
 static int report(const struct wait *w, bool cancelled, struct zrpc_error *err)
 {
     const struct ping *control = &w->pings[CONTROL], *data = &w->pings[DATA];
@@ -143,9 +149,9 @@ static int report(const struct wait *w, bool cancelled, struct zrpc_error *err)
         code = ZRPC_ERR_CANCELLED;
     if (blame_control && blame_data)
         return zrpc_fail(err, code, "control and data rpc failed to answer: control: %s; data: %s",
-                         control->err.text, data->err.text);
+                         reason(control, cancelled), data->err.text);
     if (blame_control)
-        return zrpc_fail(err, code, "control rpc failed to answer: %s", control->err.text);
+        return zrpc_fail(err, code, "control rpc failed to answer: %s", reason(control, cancelled));
     if (blame_data)
         return zrpc_fail(err, code, "data rpc failed to answer: %s", data->err.text);
     return 0;
