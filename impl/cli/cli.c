@@ -13,8 +13,8 @@ static const char *const exit_statuses[] = {
     [EXIT_FAILED] = "what was asked for was refused, or failed",
     [EXIT_USAGE] = "usage: an argument, a variable or a configuration is not as it has to be",
     [EXIT_CONNECTION] = "cannot connect or listen, or the connection broke",
-    [EXIT_PROTOCOL] = "the peer broke the protocol",
-    [EXIT_TIMEOUT] = "a time limit passed",
+    [EXIT_PROTOCOL] = "the peer broke the protocol, or is of another kind: no version handshake",
+    [EXIT_TIMEOUT] = "a time limit passed, also that for connecting or for the handshake",
     [EXIT_LOCAL] = "this side failed: a file, standard output, memory, or a signal ended it",
 };
 

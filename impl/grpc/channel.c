@@ -297,7 +297,7 @@ int zrpc_channel_failure(struct zrpc_channel *ch, struct zrpc_error *err)
     pthread_mutex_lock(&ch->lock);
     failure = ch->connectivity.failure;
     pthread_mutex_unlock(&ch->lock);
-    return failure.code == 0 ? 0 : zrpc_fail(err, ZRPC_ERR_UNAVAILABLE, "%s", failure.text);
+    return failure.code == 0 ? 0 : zrpc_fail(err, failure.code, "%s", failure.text);
 }
 
 enum zrpc_channel_state zrpc_channel_wait(struct zrpc_channel *ch, enum zrpc_channel_state from,

@@ -585,7 +585,7 @@ static void failures_to_connect(void)
     CHECK_INT(status, ZRPC_GRPC_UNAVAILABLE);
     CHECK_STR(err.text, "rig: nobody there");
     CHECK_INT(zrpc_channel_state(rig.channel), ZRPC_CHANNEL_TRANSIENT_FAILURE);
-    CHECK_CODE(zrpc_channel_failure(rig.channel, &err), ZRPC_ERR_UNAVAILABLE);
+    CHECK_CODE(zrpc_channel_failure(rig.channel, &err), ZRPC_ERR_DIAL);
     CHECK_STR(err.text, "nobody there");
     CHECK_CODE(ping(&err), ZRPC_ERR_UNAVAILABLE);
     CHECK_INT(rig.attempts, 1);

@@ -126,6 +126,8 @@ int client_begin(struct client *c, const struct cli_command *command, const stru
 
 void client_end(struct client *c)
 {
+    if (c->rpc != NULL)
+        c->unreachable = zrpc_channel_failure(zrpc_client_channel(c->rpc), NULL);
     zrpc_client_close(c->rpc);
     if (c->dialer != NULL)
         c->dialer->ops->close(c->dialer);
@@ -137,6 +139,9 @@ int client_report(struct client *c, FILE *out, const char *command, int rc, cons
 {
     const char *text = c->long_text.len > 0 ? (const char *)zrpc_buf_view(&c->long_text).data : err->text;
 
+    /* The same fault has the same status, whichever connection met it. */
+    if (rc == ZRPC_ERR_UNAVAILABLE && c->unreachable < 0)
+        rc = c->unreachable;
     if (!c->json && rc < 0)
         cli_complain("zrpc", command, text);
     if (c->json) {

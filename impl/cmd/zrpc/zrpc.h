@@ -30,6 +30,7 @@ struct client {
     struct zrpc_client *rpc;
     struct zrpc_call_options call;     /* for control */
     struct zrpc_dataconn_options data; /* for data */
+    int unreachable;                   /* why control was not connected at the end: a code, or 0 */
 };
 
 /* The options common to all client commands, to be embedded in each table. */

@@ -249,6 +249,8 @@ static void a_silent_server_is_exit_status_5(void)
     setenv("ZREPL_RPC_CLIENT_VERSIONHANDSHAKE_TIMEOUT", "100ms", 1);
     snprintf(words, sizeof words, "ping --data --connect %s", l->ops->address(l));
     CHECK_INT(run(words), 5);
+    snprintf(words, sizeof words, "ping --control --connect %s", l->ops->address(l));
+    CHECK_INT(run(words), 5);
     unsetenv("ZREPL_RPC_CLIENT_VERSIONHANDSHAKE_TIMEOUT");
     l->ops->close(l);
     stop();

@@ -56,7 +56,7 @@ void zrpc_channel_connect(struct zrpc_channel *ch);
 void zrpc_channel_reset_connect_backoff(struct zrpc_channel *ch);
 
 enum zrpc_channel_state zrpc_channel_state(struct zrpc_channel *ch);
-/* 0, or ZRPC_ERR_UNAVAILABLE with what became of the last attempt to connect, where that failed. */
+/* 0, or the error of the last attempt to connect, where that failed. */
 int zrpc_channel_failure(struct zrpc_channel *ch, struct zrpc_error *err);
 /* Waits while the state is `from`, at most until `deadline`; returns the state. */
 enum zrpc_channel_state zrpc_channel_wait(struct zrpc_channel *ch, enum zrpc_channel_state from,
