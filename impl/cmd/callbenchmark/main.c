@@ -3,7 +3,9 @@
  *
  *     callbenchmark [-seconds N] [-callers N]
  *
- * Client and server share the process; the connection is TCP on the loopback.
+ * Client and server share the process; the connection is TCP on the loopback. Ping is answered by the
+ * connection's own thread; ListFilesystems, here of nothing, by a thread of a pool, as all methods are whose
+ * handlers may block.
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -20,11 +22,20 @@
 #include "zrpc/grpc_conn.h"
 #include "zrpc/replication.h"
 #include "zrpc/transport.h"
+#include "zrpc/workpool.h"
 
-#define CALLERS_MAX 1024
+#define CALLERS_MAX  1024
+#define POOL_THREADS 64 /* as a server has */
 
-static const struct zrpc_handler_ops no_handlers;
-static const struct zrpc_handler handler = {.ops = &no_handlers};
+static int list_nothing(void *ctx, struct zrpc_call *call, const Zrpc__Pb__ListFilesystemReq *req,
+                        Zrpc__Pb__ListFilesystemRes *res, struct zrpc_error *err)
+{
+    (void)ctx, (void)call, (void)req, (void)res, (void)err;
+    return 0;
+}
+
+static const struct zrpc_handler_ops handlers = {.list_filesystems = list_nothing};
+static const struct zrpc_handler handler = {.ops = &handlers};
 
 static void fail(const char *what, const struct zrpc_error *err)
 {
@@ -110,14 +121,19 @@ static void *serve(void *arg)
     struct pollfd fd = {.fd = listener->ops->fd(listener), .events = POLLIN};
     struct zrpc_grpc_service service = zrpc_replication_service(&handler);
     struct zrpc_grpc_conn_options options = {.server = {.services = &service, .n_services = 1}};
+    struct zrpc_workpool *pool = NULL;
     struct zrpc_grpc_conn *conn = NULL;
     struct zrpc_accepted accepted;
     struct zrpc_error err;
 
+    if (zrpc_workpool_new(POOL_THREADS, CALLERS_MAX, &pool, &err) < 0)
+        fail("server", &err);
+    options.pool = pool;
     if (poll(&fd, 1, -1) < 0 || listener->ops->accept(listener, &accepted, &err) < 0 ||
         zrpc_grpc_conn_new(accepted.wire, &options, &conn, &err) < 0 || zrpc_grpc_conn_run(conn, &err) < 0)
         fail("server", &err);
     zrpc_grpc_conn_free(conn);
+    zrpc_workpool_close(pool);
     return NULL;
 }
 
@@ -142,8 +158,29 @@ static int ping(struct zrpc_channel *channel, struct zrpc_error *err)
     return rc;
 }
 
+static int list(struct zrpc_channel *channel, struct zrpc_error *err)
+{
+    Zrpc__Pb__ListFilesystemReq req = ZRPC__PB__LIST_FILESYSTEM_REQ__INIT;
+    ProtobufCMessage *res = NULL;
+    int rc = zrpc_channel_call(channel, &zrpc_replication_methods[ZRPC_REPLICATION_LIST_FILESYSTEMS],
+                               &req.base, &res, NULL, NULL, err);
+
+    if (rc == 0)
+        protobuf_c_message_free_unpacked(res, NULL);
+    return rc;
+}
+
+static const struct method {
+    const char *name, *where;
+    int (*call)(struct zrpc_channel *channel, struct zrpc_error *err);
+} methods[] = {
+    {"Ping", "on the connection's thread", ping},
+    {"ListFilesystems", "through the pool", list},
+};
+
 struct caller {
     pthread_t thread;
+    const struct method *method;
     struct zrpc_channel *channel;
     zrpc_time until;
     unsigned long calls;
@@ -155,12 +192,13 @@ static void *call_until(void *arg)
     struct zrpc_error err;
 
     for (; zrpc_now() < c->until; c->calls++)
-        if (ping(c->channel, &err) < 0)
+        if (c->method->call(c->channel, &err) < 0)
             fail("call", &err);
     return NULL;
 }
 
-static void measure_callers(struct zrpc_channel *channel, size_t n, double seconds, double tcp)
+static void measure_callers(struct zrpc_channel *channel, const struct method *method, size_t n,
+                            double seconds, double tcp)
 {
     static struct caller callers[CALLERS_MAX];
     zrpc_time start = zrpc_now();
@@ -168,8 +206,9 @@ static void measure_callers(struct zrpc_channel *channel, size_t n, double secon
     unsigned long calls = 0;
 
     for (size_t i = 0; i < n; i++) {
-        callers[i] =
-            (struct caller){.channel = channel, .until = start + (zrpc_time)(seconds * (double)ZRPC_SECOND)};
+        callers[i] = (struct caller){.method = method,
+                                     .channel = channel,
+                                     .until = start + (zrpc_time)(seconds * (double)ZRPC_SECOND)};
         if (pthread_create(&callers[i].thread, NULL, call_until, &callers[i]) != 0) {
             perror("callbenchmark: thread");
             exit(EXIT_LOCAL);
@@ -209,8 +248,11 @@ static void measure_calls(size_t callers, double seconds, double tcp)
         exit(EXIT_LOCAL);
     if (zrpc_channel_new(&connector, &options, &channel, &err) < 0 || ping(channel, &err) < 0)
         fail("channel", &err);
-    measure_callers(channel, 1, seconds, tcp);
-    measure_callers(channel, callers, seconds, tcp);
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        printf("%s, %s:\n", methods[i].name, methods[i].where);
+        measure_callers(channel, &methods[i], 1, seconds, tcp);
+        measure_callers(channel, &methods[i], callers, seconds, tcp);
+    }
     zrpc_channel_free(channel);
     pthread_join(server, NULL);
     dialer->ops->close(dialer);
