@@ -26,8 +26,8 @@ static void add_cell(struct cells *c, const char *fmt, ...)
     va_end(args);
     cli_escape(&escaped, text);
     free(text);
-    c->text[c->n] = strndup((const char *)zrpc_buf_view(&escaped).data, zrpc_buf_view(&escaped).len);
-    if (c->text[c->n++] == NULL)
+    if (zrpc_buf_append(&escaped, zrpc_view("", 1), NULL) < 0 ||
+        (c->text[c->n++] = strdup((const char *)zrpc_buf_view(&escaped).data)) == NULL)
         abort();
     zrpc_buf_dispose(&escaped);
 }
