@@ -22,8 +22,9 @@ struct worker {
 struct zrpc_workpool {
     size_t max_threads;
     pthread_mutex_t lock; /* guards everything below */
-    pthread_cond_t wake;  /* a job was queued, or the pool is closing */
+    pthread_cond_t wake;  /* a thread is called, or the pool is closing */
     bool closing;
+    bool called; /* a thread has been woken or started and has not looked for jobs yet */
     zrpc_time idle_timeout;
     size_t threads, running; /* threads that are at a job */
     struct job *queue;       /* a ring with a place for each job that may wait or is about to run */
@@ -45,37 +46,7 @@ static struct job queue_take(struct zrpc_workpool *p)
     return job;
 }
 
-/* With the lock held: until there is a job or the pool closes; false after idle_timeout without. */
-static bool wait_for_work(struct zrpc_workpool *p)
-{
-    zrpc_time until = zrpc_deadline(zrpc_now(), p->idle_timeout);
-    int errnum = 0;
-
-    while (p->queued == 0 && !p->closing && errnum != ETIMEDOUT)
-        errnum = zrpc_cond_wait(&p->wake, &p->lock, until);
-    return p->queued > 0;
-}
-
-static void *work(void *arg)
-{
-    struct worker *w = arg;
-    struct zrpc_workpool *p = w->pool;
-
-    pthread_mutex_lock(&p->lock);
-    while (p->queued > 0 || wait_for_work(p)) {
-        struct job job = queue_take(p);
-
-        p->running++;
-        pthread_mutex_unlock(&p->lock);
-        job.run(job.arg);
-        pthread_mutex_lock(&p->lock);
-        p->running--;
-    }
-    p->threads--;
-    w->state = ENDED;
-    pthread_mutex_unlock(&p->lock);
-    return NULL;
-}
+static void *work(void *arg);
 
 /* With the lock held, and fewer than max_threads threads. An errno. */
 static int start_worker(struct zrpc_workpool *p)
@@ -96,34 +67,109 @@ static int start_worker(struct zrpc_workpool *p)
     return errnum;
 }
 
-/* With the lock held. */
-static int submit(struct zrpc_workpool *p, struct job job, struct zrpc_error *err)
+/*
+ * Calling threads. While jobs wait, a thread is on its way to them, where there is one to be had: whoever
+ * queues a job calls one, and whoever takes a job calls the next one for what is left, before the job, which
+ * may take long, begins. But one is called at a time. Those that are awake take short jobs faster than others
+ * can be woken, and a switch of threads for each job would cost more than the job.
+ */
+
+/* With the lock held: starts a thread, or says to wake one. Close has woken them all, and joins those there
+ * are. An errno. */
+static int call_worker(struct zrpc_workpool *p, bool *wake)
 {
+    int errnum = 0;
+
+    *wake = false;
+    if (p->called || p->queued == 0 || p->closing)
+        return 0;
+    *wake = p->running < p->threads;
+    if (!*wake && p->threads == p->max_threads)
+        return 0;
+    if (!*wake)
+        errnum = start_worker(p);
+    p->called = errnum == 0;
+    return errnum;
+}
+
+/* After the lock has been let go of, or who is woken would wait for it at once. */
+static void unlock_and_wake(struct zrpc_workpool *p, bool wake)
+{
+    pthread_mutex_unlock(&p->lock);
+    if (wake)
+        pthread_cond_signal(&p->wake);
+}
+
+/* With the lock held: until there is a job or the pool closes; false after idle_timeout without. */
+static bool wait_for_work(struct zrpc_workpool *p)
+{
+    zrpc_time until = zrpc_deadline(zrpc_now(), p->idle_timeout);
+    int errnum = 0;
+
+    while (p->queued == 0 && !p->closing && errnum != ETIMEDOUT) {
+        errnum = zrpc_cond_wait(&p->wake, &p->lock, until);
+        p->called = false;
+    }
+    return p->queued > 0;
+}
+
+/* With the lock held, which is let go of meanwhile. */
+static void run_next(struct zrpc_workpool *p)
+{
+    struct job job = queue_take(p);
+    bool wake;
+
+    p->running++;
+    call_worker(p, &wake); /* what cannot be called now, the next one who takes a job tries again */
+    unlock_and_wake(p, wake);
+    job.run(job.arg);
+    pthread_mutex_lock(&p->lock);
+    p->running--;
+}
+
+static void *work(void *arg)
+{
+    struct worker *w = arg;
+    struct zrpc_workpool *p = w->pool;
+
+    pthread_mutex_lock(&p->lock);
+    p->called = false;
+    while (p->queued > 0 || wait_for_work(p))
+        run_next(p);
+    p->threads--;
+    w->state = ENDED;
+    pthread_mutex_unlock(&p->lock);
+    return NULL;
+}
+
+/* With the lock held. */
+static int submit(struct zrpc_workpool *p, struct job job, bool *wake, struct zrpc_error *err)
+{
+    int errnum;
+
+    *wake = false;
     if (p->closing)
         return zrpc_fail(err, ZRPC_ERR_CLOSED, "work pool: closing");
     if (p->running + p->queued >= p->queue_size)
         return zrpc_fail(err, ZRPC_ERR_LIMIT, "work pool: %zu threads are busy and %zu jobs wait", p->running,
                          p->queued);
-    /* Each queued job has a thread coming for it, where there are enough. */
-    if (p->threads - p->running <= p->queued && p->threads < p->max_threads) {
-        int errnum = start_worker(p);
-
-        if (errnum != 0 && p->threads == 0)
-            return zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errnum, "work pool: start a thread");
-    }
     queue_put(p, job);
-    pthread_cond_signal(&p->wake);
-    return 0;
+    errnum = call_worker(p, wake);
+    if (p->threads > 0)
+        return 0;
+    p->queued--;
+    return zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errnum, "work pool: start a thread");
 }
 
 int zrpc_workpool_submit(struct zrpc_workpool *pool, void (*run)(void *arg), void *arg,
                          struct zrpc_error *err)
 {
+    bool wake;
     int rc;
 
     pthread_mutex_lock(&pool->lock);
-    rc = submit(pool, (struct job){.run = run, .arg = arg}, err);
-    pthread_mutex_unlock(&pool->lock);
+    rc = submit(pool, (struct job){.run = run, .arg = arg}, &wake, err);
+    unlock_and_wake(pool, wake);
     return rc;
 }
 

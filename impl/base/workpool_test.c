@@ -112,6 +112,48 @@ static void threads_start_on_demand_up_to_the_limit(void)
     CHECK_INT(finished, 6);
 }
 
+/* However many come at once, and whether threads have to be started for them or woken. */
+static void no_job_waits_for_another_to_end(void)
+{
+    struct zrpc_workpool *pool = new_pool(8, 0);
+    struct zrpc_error err;
+
+    reset();
+    for (int round = 1; round <= 200; round++) {
+        for (int i = 0; i < 8; i++)
+            CHECK_OK(zrpc_workpool_submit(pool, wait_at_gate, NULL, &err));
+        wait_for(&arrived, 8 * round);
+        open_gate(8);
+        while (zrpc_workpool_stats(pool).running > 0)
+            usleep(100);
+    }
+    CHECK_INT(zrpc_workpool_stats(pool).threads, 8);
+    zrpc_workpool_close(pool);
+}
+
+/* Among short ones, which one thread does one after another without another's being called for each. */
+static void a_long_job_holds_up_no_short_ones(void)
+{
+    struct zrpc_workpool *pool = new_pool(4, 1000);
+    struct zrpc_error err;
+    atomic_int done = 0;
+
+    reset();
+    for (int round = 1; round <= 3; round++) {
+        for (int i = 0; i < 100; i++)
+            CHECK_OK(zrpc_workpool_submit(pool, count, &done, &err));
+        CHECK_OK(zrpc_workpool_submit(pool, wait_at_gate, NULL, &err));
+        for (int i = 0; i < 100; i++)
+            CHECK_OK(zrpc_workpool_submit(pool, count, &done, &err));
+        while (atomic_load(&done) < 200 * round)
+            usleep(100);
+    }
+    wait_for(&arrived, 3);
+    CHECK_INT(finished, 0);
+    open_gate(3);
+    zrpc_workpool_close(pool);
+}
+
 /* Idle threads are used before new ones are started. */
 static void threads_are_reused(void)
 {
@@ -323,6 +365,8 @@ static void scarcity(void)
 static const struct zrpc_test tests[] = {
     {"every job runs once", every_job_runs_once},
     {"threads start on demand, up to the limit", threads_start_on_demand_up_to_the_limit},
+    {"no job waits for another to end", no_job_waits_for_another_to_end},
+    {"a long job holds up no short ones", a_long_job_holds_up_no_short_ones},
     {"threads are reused", threads_are_reused},
     {"without a queue", without_a_queue},
     {"jobs begin in order", jobs_begin_in_order},

@@ -149,7 +149,8 @@ static void hear(struct client *c)
         CHECK_INT(h2peer_feed(&c->peer, zrpc_view(bytes, (size_t)n)), n);
 }
 
-static int32_t call(struct client *c, enum zrpc_replication_method method, const ProtobufCMessage *req)
+/* To be sent by say(). */
+static int32_t prepare(struct client *c, enum zrpc_replication_method method, const ProtobufCMessage *req)
 {
     const char *const headers[] = {":method",
                                    "POST",
@@ -168,16 +169,23 @@ static int32_t call(struct client *c, enum zrpc_replication_method method, const
     CHECK_OK(zrpc_grpc_put_message(req, SIZE_MAX, &body, NULL));
     id = h2peer_request(&c->peer, headers, zrpc_buf_view(&body), false);
     zrpc_buf_dispose(&body);
-    say(c);
     return id;
 }
 
-static int32_t list(struct client *c, const char *filesystem)
+static int32_t prepare_list(struct client *c, const char *filesystem)
 {
     Zrpc__Pb__ListFilesystemVersionsReq req = ZRPC__PB__LIST_FILESYSTEM_VERSIONS_REQ__INIT;
 
     req.filesystem = (char *)filesystem;
-    return call(c, ZRPC_REPLICATION_LIST_FILESYSTEM_VERSIONS, &req.base);
+    return prepare(c, ZRPC_REPLICATION_LIST_FILESYSTEM_VERSIONS, &req.base);
+}
+
+static int32_t list(struct client *c, const char *filesystem)
+{
+    int32_t id = prepare_list(c, filesystem);
+
+    say(c);
+    return id;
 }
 
 static void await_ok(struct client *c, int32_t id)
@@ -196,9 +204,12 @@ static void await_ok(struct client *c, int32_t id)
 static int32_t send_ping(struct client *c)
 {
     Zrpc__Pb__PingReq req = ZRPC__PB__PING_REQ__INIT;
+    int32_t id;
 
     req.message = (char *)"hi";
-    return call(c, ZRPC_REPLICATION_PING, &req.base);
+    id = prepare(c, ZRPC_REPLICATION_PING, &req.base);
+    say(c);
+    return id;
 }
 
 /* A ping is answered by the connection's own loop: it has seen all that came before. */
@@ -230,6 +241,34 @@ static void a_client_has_its_share_of_the_handlers(void)
     stop(other);
     zrpc_workpool_close(pool);
     let_go_on(false);
+}
+
+/* They come in one read. The first time the pool has to start its threads, then they idle. */
+static void handlers_that_block_hold_up_no_others(void)
+{
+    struct zrpc_workpool *pool;
+    struct client *c;
+    int32_t blocked[5], others[20];
+
+    CHECK_OK(zrpc_workpool_new(6, 100, &pool, NULL));
+    c = start(pool, 6);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 20; i++) {
+            if (i % 4 == 0)
+                blocked[i / 4] = prepare_list(c, "wait");
+            others[i] = prepare_list(c, "any");
+        }
+        say(c);
+        for (int i = 0; i < 20; i++)
+            await_ok(c, others[i]);
+        await_waiting(5);
+        let_go_on(true);
+        for (int i = 0; i < 5; i++)
+            await_ok(c, blocked[i]);
+        let_go_on(false);
+    }
+    stop(c);
+    zrpc_workpool_close(pool);
 }
 
 /* Both those that wait for a thread of the pool and those that wait for their client's turn. */
@@ -291,6 +330,7 @@ static void an_interceptor_may_block_whatever_the_method(void)
 
 static const struct zrpc_test tests[] = {
     {"a client has its share of the handlers", a_client_has_its_share_of_the_handlers},
+    {"handlers that block hold up no others", handlers_that_block_hold_up_no_others},
     {"what is cancelled before its turn never runs", what_is_cancelled_before_its_turn_never_runs},
     {"an interceptor may block, whatever the method", an_interceptor_may_block_whatever_the_method},
     {NULL, NULL},

@@ -1,6 +1,7 @@
 /*
  * workpool: a bounded set of threads that run jobs, so that handlers block nobody's loop. Threads start when
- * there is work for them and end after some time without. Jobs begin in the order they came.
+ * there is work for them and end after some time without. Jobs begin in the order they came, and none waits
+ * for another to end while a thread is idle or can be started.
  */
 #ifndef ZRPC_WORKPOOL_H
 #define ZRPC_WORKPOOL_H
@@ -24,8 +25,8 @@ void zrpc_workpool_set_idle_timeout(struct zrpc_workpool *pool, zrpc_time timeou
  * job will not run. Jobs may submit jobs, but must not wait for them. */
 int zrpc_workpool_submit(struct zrpc_workpool *pool, void (*run)(void *arg), void *arg,
                          struct zrpc_error *err);
-/* Waits for all jobs, queued ones too, then ends the threads. NULL is allowed. Not from a job of its own, nor
- * while another thread may still submit. */
+/* Waits for all jobs, queued ones too, for which it starts no more threads, then ends the threads. NULL is
+ * allowed. Not from a job of its own, nor while another thread may still submit. */
 void zrpc_workpool_close(struct zrpc_workpool *pool);
 
 struct zrpc_workpool_stats {
