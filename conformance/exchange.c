@@ -86,11 +86,12 @@ bool zrpc_request_send(struct zrpc_peer *p, const struct zrpc_offer *offer, bool
     return zrpc_request_message(p, "/v1/send", &req.base);
 }
 
-bool zrpc_request_receive(struct zrpc_peer *p, const char *filesystem)
+bool zrpc_request_receive(struct zrpc_peer *p, const char *filesystem, bool clear)
 {
     Zrpc__Pb__ReceiveReq req = ZRPC__PB__RECEIVE_REQ__INIT;
 
     req.filesystem = (char *)filesystem;
+    req.clearresumetoken = clear;
     return zrpc_request_message(p, "/v1/recv", &req.base);
 }
 

@@ -36,8 +36,8 @@ bool zrpc_request(struct zrpc_peer *p, const char *endpoint, struct zrpc_view bo
 bool zrpc_request_message(struct zrpc_peer *p, const char *endpoint, const ProtobufCMessage *msg);
 bool zrpc_request_ping(struct zrpc_peer *p, const char *text);
 bool zrpc_request_send(struct zrpc_peer *p, const struct zrpc_offer *offer, bool dry_run);
-/* The stream is still to be sent. */
-bool zrpc_request_receive(struct zrpc_peer *p, const char *filesystem);
+/* The stream is still to be sent. `clear`: with ClearResumeToken. */
+bool zrpc_request_receive(struct zrpc_peer *p, const char *filesystem, bool clear);
 
 /*
  * Expectations

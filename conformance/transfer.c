@@ -76,7 +76,7 @@ bool zrpc_transfer_begin(struct zrpc_run *run, enum zrpc_offer_id id, size_t siz
     if (t->offer.filesystem == NULL)
         return false;
     t->peer = zrpc_peer_data(run);
-    zrpc_request_receive(t->peer, t->offer.filesystem);
+    zrpc_request_receive(t->peer, t->offer.filesystem, false);
     return zrpc_run_going(run);
 }
 

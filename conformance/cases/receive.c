@@ -99,12 +99,31 @@ static void outside_paths(struct zrpc_run *run)
         return;
     for (size_t i = 0; i < sizeof names / sizeof names[0] && zrpc_run_going(run); i++) {
         p = zrpc_peer_data(run);
-        zrpc_request_receive(p, names[i]);
+        zrpc_request_receive(p, names[i], false);
         zrpc_peer_send_end(p);
         zrpc_expect(p, ZRPC_OUT_REFUSAL, zrpc_run_timing(run)->prompt);
         zrpc_peer_drop(p);
     }
     zrpc_expect_service(run);
+}
+
+/* Whether the target keeps what has come of a receive that failed is its own business; that it can be told to
+ * forget it is not. */
+static void clears_resume_token(struct zrpc_run *run)
+{
+    struct zrpc_transfer t;
+
+    if (!zrpc_transfer_begin(run, ZRPC_OFFER_RECEIVE_ACCEPTED, 1 << 20, &t))
+        return;
+    zrpc_run_step(run, "half the stream, and then the source's error");
+    zrpc_peer_send_content(t.peer, ZRPC_STREAM_TYPE, zrpc_view(t.content.data, t.content.len / 2));
+    zrpc_peer_send_stream(t.peer, ZRPC_FRAME_STREAM_TRAILER, zrpc_view_of("cut in the middle"));
+    zrpc_transfer_expect_failed(&t);
+    zrpc_run_step(run, "the same again, whole, with ClearResumeToken");
+    t.peer = zrpc_peer_data(run);
+    zrpc_request_receive(t.peer, t.offer.filesystem, true);
+    zrpc_peer_send_stream(t.peer, ZRPC_STREAM_TYPE, t.content);
+    zrpc_transfer_expect_received(&t);
 }
 
 static const struct zrpc_case cases[] = {
@@ -148,6 +167,15 @@ static const struct zrpc_case cases[] = {
         .legal = "HANDLER OK, a ReceiveRes, an RST frame, the end of the byte stream",
         .budget = 60,
         .run = shuts_down,
+    },
+    {
+        .id = "receive.clear-resume-token",
+        .title = "ClearResumeToken makes way for a whole stream where an earlier one was cut",
+        .requirements = {"ZR-MSG-016"},
+        .legal =
+            "a handler error or the end for the stream that fails; HANDLER OK and a ReceiveRes for the other",
+        .budget = 60,
+        .run = clears_resume_token,
     },
     {
         .id = "receive.outside-paths",

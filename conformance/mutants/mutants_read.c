@@ -205,6 +205,14 @@ static void no_unknown_fields(struct zrpc_relay *r, struct zrpc_frame frame, str
     pass(r, frame, payload);
 }
 
+/* The field comes last in a ReceiveReq. */
+static void keep_resume_token(struct zrpc_relay *r, struct zrpc_frame frame, struct zrpc_view payload)
+{
+    if (frame.type == 2 && payload.len > 2 && memcmp(payload.data + payload.len - 2, "\x10\1", 2) == 0)
+        payload.len -= 2;
+    pass(r, frame, payload);
+}
+
 static void no_empty_requests(struct zrpc_relay *r, struct zrpc_frame frame, struct zrpc_view payload)
 {
     if (is_end(frame) && r->type == 0)
@@ -375,6 +383,12 @@ const struct zrpc_mutant zrpc_mutants_read[] = {
         .what = "refuses messages with fields it does not know",
         .caught_by = "request.unknown-fields",
         .frame = no_unknown_fields,
+    },
+    {
+        .name = "keeps-resume-token",
+        .what = "ignores ClearResumeToken",
+        .caught_by = "receive.clear-resume-token",
+        .frame = keep_resume_token,
     },
     {
         .name = "no-empty-messages",
