@@ -1,23 +1,49 @@
 #include "conformance/report.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+/* What is there is kept until the new content is whole; but a device or a pipe is written to, not replaced.
+ */
+static bool replaceable(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) < 0 || S_ISREG(st.st_mode);
+}
+
+static bool write_whole(const char *path, struct zrpc_view bytes)
+{
+    FILE *file = fopen(path, "we");
+    bool ok;
+
+    if (file == NULL)
+        return false;
+    ok = fwrite(bytes.data, 1, bytes.len, file) == bytes.len;
+    return fclose(file) == 0 && ok;
+}
 
 int zrpc_report_write(const char *path, const struct zrpc_buf *content, struct zrpc_error *err)
 {
-    struct zrpc_view bytes = zrpc_buf_view(content);
     struct zrpc_buf name = {0};
-    FILE *file;
-    bool ok;
+    bool replace = replaceable(path);
+    int errnum;
 
-    zrpc_text_add(&name, "%s.new", path);
-    file = fopen(zrpc_text_str(&name), "w");
-    if (file != NULL) {
-        ok = fwrite(bytes.data, 1, bytes.len, file) == bytes.len;
-        ok = fclose(file) == 0 && ok && rename(zrpc_text_str(&name), path) == 0;
+    zrpc_text_add(&name, "%s%s", path, replace ? ".new" : "");
+    errno = 0;
+    if (write_whole(zrpc_text_str(&name), zrpc_buf_view(content)) &&
+        (!replace || rename(zrpc_text_str(&name), path) == 0)) {
+        zrpc_buf_dispose(&name);
+        return 0;
     }
+    errnum = errno;
+    if (replace)
+        unlink(zrpc_text_str(&name));
     zrpc_buf_dispose(&name);
-    return file != NULL && ok ? 0 : zrpc_fail_errno(err, ZRPC_ERR_USAGE, errno, "writing %s", path);
+    return zrpc_fail_errno(err, ZRPC_ERR_USAGE, errnum, "writing %s", path);
 }
 
 void zrpc_report_add_verdict(struct zrpc_buf *out, const struct zrpc_result *result)

@@ -14,7 +14,8 @@ void zrpc_report_junit(const struct zrpc_results *results, struct zrpc_buf *out)
 int zrpc_report_json(const struct zrpc_results *results, struct zrpc_buf *out, struct zrpc_error *err);
 void zrpc_report_html(const struct zrpc_results *results, struct zrpc_buf *out);
 
-/* Writes the file as a whole: under another name first, then renamed. */
+/* Writes the file as a whole: under another name first, then renamed; straight to what is no regular file.
+ * ZRPC_ERR_USAGE where that fails. */
 int zrpc_report_write(const char *path, const struct zrpc_buf *content, struct zrpc_error *err);
 
 struct zrpc_console {

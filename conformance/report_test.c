@@ -1,9 +1,12 @@
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "conformance/report.h"
+#include "testing/certificates.h"
 #include "testing/suite.h"
 
 /*
@@ -253,6 +256,27 @@ static void a_report_that_cannot_be_written_is_an_error(void)
     zrpc_buf_dispose(&out);
 }
 
+static void a_pipe_is_written_to_and_not_replaced(void)
+{
+    const char *path = zrpc_test_path("pipe");
+    struct zrpc_buf out = {0};
+    struct zrpc_error err;
+    struct stat st;
+    char got[8];
+    int fd;
+
+    CHECK_INT(mkfifo(path, 0600), 0);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    zrpc_text_add(&out, "text");
+    CHECK_OK(zrpc_report_write(path, &out, &err));
+    CHECK(lstat(path, &st) == 0 && S_ISFIFO(st.st_mode));
+    CHECK_INT(read(fd, got, sizeof got), 4);
+    close(fd);
+    unlink(path);
+    zrpc_test_dir_remove();
+    zrpc_buf_dispose(&out);
+}
+
 static const struct zrpc_test tests[] = {
     {"TAP says what counts", tap_says_what_counts},
     {"JUnit XML is valid", junit_is_valid},
@@ -261,6 +285,7 @@ static const struct zrpc_test tests[] = {
     {"long traces make bounded diagrams", long_traces_make_bounded_diagrams},
     {"the console tells the story", the_console_tells_the_story},
     {"a report that cannot be written is an error", a_report_that_cannot_be_written_is_an_error},
+    {"a pipe is written to and not replaced", a_pipe_is_written_to_and_not_replaced},
     {NULL, NULL},
 };
 
