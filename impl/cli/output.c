@@ -99,20 +99,40 @@ void cli_print_json(FILE *out, const json_t *json)
     free(text);
 }
 
+static void append_complaint(struct zrpc_buf *out, const char *program, const char *command,
+                             struct zrpc_view text)
+{
+    append(out, program, strlen(program));
+    if (command != NULL) {
+        append(out, " ", 1);
+        append(out, command, strlen(command));
+    }
+    append(out, ": ", 2);
+    escape(out, text, false);
+    append(out, "\n", 1);
+}
+
 void cli_complain(const char *program, const char *command, const char *text)
 {
     struct zrpc_buf line = {0};
 
-    append(&line, program, strlen(program));
-    if (command != NULL) {
-        append(&line, " ", 1);
-        append(&line, command, strlen(command));
-    }
-    append(&line, ": ", 2);
-    cli_escape(&line, text);
-    append(&line, "\n", 1);
+    append_complaint(&line, program, command, zrpc_view_of(text));
     print(stderr, &line);
     zrpc_buf_dispose(&line);
+}
+
+void cli_complain_lines(const char *program, const char *command, const char *text)
+{
+    struct zrpc_buf lines = {0};
+    size_t len;
+
+    do {
+        len = strcspn(text, "\n");
+        append_complaint(&lines, program, command, zrpc_view(text, len));
+        text += len + 1;
+    } while (text[-1] != '\0');
+    print(stderr, &lines);
+    zrpc_buf_dispose(&lines);
 }
 
 int cli_finish(const char *program, int status)

@@ -23,6 +23,8 @@ void cli_print_json(FILE *out, const json_t *json);
 
 /* "PROGRAM COMMAND: TEXT" and a newline on stderr, in one write, TEXT escaped. `command` may be NULL. */
 void cli_complain(const char *program, const char *command, const char *text);
+/* The same for each line of a text that is this side's own: the mistakes of a configuration. */
+void cli_complain_lines(const char *program, const char *command, const char *text);
 
 /* At the end of main: `status`, or EXIT_LOCAL with a word on stderr where standard output did not take
  * everything. */

@@ -43,27 +43,44 @@ static const struct zrpc_config_type *type_of(struct zrpc_yaml *y, const char *k
     return NULL;
 }
 
-/* The files of a section that is right otherwise. */
-static void check_files(struct zrpc_yaml *y, const char *key, yaml_node_t *node,
-                        const struct zrpc_tls_files *files, unsigned problems_before)
+static yaml_node_t *value_of(struct zrpc_yaml *y, yaml_node_t *mapping, const char *key)
 {
+    yaml_node_t *value;
+    const char *name;
+
+    for (size_t i = 0; zrpc_yaml_pair(y, mapping, i, &name, &value); i++)
+        if (name != NULL && strcmp(name, key) == 0)
+            return value;
+    return mapping;
+}
+
+/* Each by itself, so that all that are bad are told; the key with its certificate where that is good. */
+static void check_files(struct zrpc_yaml *y, yaml_node_t *node, const struct zrpc_tls_files *files)
+{
+    struct {
+        const char *key;
+        struct zrpc_tls_files files;
+    } parts[] = {{"ca", {.ca = files->ca}}, {"cert", {.cert = files->cert}}, {"key", {.key = files->key}}};
     struct zrpc_error err;
 
-    if (y->n_problems == problems_before && files->ca != NULL && zrpc_tls_files_check(files, &err) < 0)
-        zrpc_yaml_problem(y, node, key, "%s", err.text);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (zrpc_tls_files_check(&parts[i].files, &err) < 0)
+            zrpc_yaml_problem(y, value_of(y, node, parts[i].key), parts[i].key, "%s", err.text);
+        else if (i == 1)
+            parts[2].files.cert = files->cert;
+    }
 }
 
 static void read_section(struct zrpc_yaml *y, const char *key, yaml_node_t *node,
                          const struct zrpc_config_type *types, void *section,
                          const struct zrpc_tls_files *files)
 {
-    unsigned before = y->n_problems;
     const struct zrpc_config_type *type = type_of(y, key, node, types);
 
     if (type == NULL)
         return;
     zrpc_yaml_mapping(y, key, node, type->keys, section);
-    check_files(y, key, node, files, before);
+    check_files(y, node, files);
 }
 
 static void read_connect(struct zrpc_yaml *y, const char *key, yaml_node_t *node, void *out)

@@ -180,7 +180,7 @@ static void tls(void)
              " cert: %s/me.crt, key: %s/you.key, server_cn: you}\n",
              dir, dir, dir);
     CHECK_CODE(zrpc_config_parse("f.yml", zrpc_view_of(text), &c, NULL, &err), ZRPC_ERR_USAGE);
-    CHECK_CONTAINS(err.text, "f.yml:1: connect: tls key ");
+    CHECK_CONTAINS(err.text, "f.yml:2: key: tls key ");
     CHECK_CONTAINS(err.text, "key values mismatch");
 }
 
@@ -232,6 +232,26 @@ static void all_mistakes_at_once(void)
         "f.yml:10: client_identities: client identity \"b@c\": must not contain '@'\n"
         "f.yml:10: client_identities: expected a string, found nothing\n"
         "f.yml:10: client_identities: \"a\" is listed twice");
+    refuse(
+        "serve:\n"
+        "  type: tls\n"
+        "  ca: /nowhere/ca\n"
+        "  cert: /nowhere/cert\n"
+        "  key: /nowhere/key\n"
+        "  client_cns: 1\n"
+        "connect:\n"
+        "  type: tcp\n",
+        "f.yml:6: client_cns: expected a sequence\n"
+        "f.yml:2: serve: listen is missing\n"
+        "f.yml:3: ca: tls ca /nowhere/ca: No such file or directory\n"
+        "f.yml:4: cert: tls cert /nowhere/cert: No such file or directory\n"
+        "f.yml:5: key: tls key /nowhere/key: No such file or directory\n"
+        "f.yml:8: connect: address is missing");
+    refuse("serve: {type: tcp, listen: ':1', clients: {'::1': a, '::1': b/c, x: d, '': f}}",
+           "f.yml:1: ::1: given twice\n"
+           "f.yml:1: clients: expected keys that are strings\n"
+           "f.yml:1: clients: tcp clients: ::1: client identity \"b/c\": must not contain '/'\n"
+           "f.yml:1: clients: tcp clients: \"x\" is not an IP address, nor a range of them");
 }
 
 static void types(void)

@@ -101,7 +101,8 @@ static void read_client(struct zrpc_yaml *y, const yaml_node_t *at, const char *
         return;
     }
     for (size_t i = 0; i < out->n; i++)
-        if (zrpc_tcp_client_parse(&out->items[i], &other, NULL) == 0 && zrpc_tcp_client_same(&entry, &other))
+        if (strcmp(ip, out->items[i].ip) != 0 && zrpc_tcp_client_parse(&out->items[i], &other, NULL) == 0 &&
+            zrpc_tcp_client_same(&entry, &other))
             zrpc_yaml_problem(y, at, key, "%s means the same clients as %s", ip, out->items[i].ip);
     out->n++;
 }
@@ -112,11 +113,12 @@ void zrpc_config_clients(struct zrpc_yaml *y, const char *key, yaml_node_t *node
     yaml_node_t *value;
     const char *ip;
 
-    if (map->items != NULL || !zrpc_yaml_is_mapping(y, key, node))
+    if (map->items != NULL || (!zrpc_yaml_is_mapping(y, key, node) && node->type != YAML_MAPPING_NODE))
         return;
     map->items = array_for(y, node, sizeof *map->items);
     for (size_t i = 0; map->items != NULL && zrpc_yaml_pair(y, node, i, &ip, &value); i++)
-        read_client(y, value, key, ip, value, map);
+        if (ip != NULL && ip[0] != '\0') /* else it has been said */
+            read_client(y, value, key, ip, value, map);
 }
 
 void zrpc_config_port(struct zrpc_yaml *y, const char *key, yaml_node_t *node, void *out)

@@ -37,12 +37,12 @@ static int load_files(SSL_CTX *ctx, const struct zrpc_tls_files *files, struct z
 {
     SSL_CTX_set_default_passwd_cb(ctx, no_password);
     ERR_clear_error();
-    if (SSL_CTX_load_verify_file(ctx, files->ca) != 1)
+    if (files->ca != NULL && SSL_CTX_load_verify_file(ctx, files->ca) != 1)
         return zrpc_fail(err, ZRPC_ERR_USAGE, "tls ca %s: %s", files->ca, openssl_reason());
-    if (SSL_CTX_use_certificate_chain_file(ctx, files->cert) != 1)
+    if (files->cert != NULL && SSL_CTX_use_certificate_chain_file(ctx, files->cert) != 1)
         return zrpc_fail(err, ZRPC_ERR_USAGE, "tls cert %s: %s", files->cert, openssl_reason());
     /* Compares the key with the certificate as well. */
-    if (SSL_CTX_use_PrivateKey_file(ctx, files->key, SSL_FILETYPE_PEM) != 1)
+    if (files->key != NULL && SSL_CTX_use_PrivateKey_file(ctx, files->key, SSL_FILETYPE_PEM) != 1)
         return zrpc_fail(err, ZRPC_ERR_USAGE, "tls key %s: %s", files->key, openssl_reason());
     return 0;
 }

@@ -31,16 +31,52 @@ static int check_end(yaml_parser_t *p, const char *file, struct zrpc_error *err)
     return root == NULL ? 0 : zrpc_fail(err, ZRPC_ERR_USAGE, "%s:%zu: a second document", file, line);
 }
 
+/* libyaml asserts that there is an input, empty or not. */
+static void set_input(yaml_parser_t *parser, struct zrpc_view text)
+{
+    yaml_parser_set_input_string(parser, text.len == 0 ? (const uint8_t *)"" : text.data, text.len);
+}
+
+/* libyaml's time goes with the square of the depth, and it has no limit of its own. What else is wrong is for
+ * loading to say. */
+static int check_depth(const char *file, struct zrpc_view text, struct zrpc_error *err)
+{
+    yaml_parser_t parser;
+    yaml_event_t event;
+    unsigned depth = 0;
+    bool more = true;
+    int rc = 0;
+
+    if (!yaml_parser_initialize(&parser))
+        return zrpc_fail(err, ZRPC_ERR_NOMEM, "%s: out of memory", file);
+    set_input(&parser, text);
+    while (rc == 0 && more && yaml_parser_parse(&parser, &event)) {
+        more = event.type != YAML_STREAM_END_EVENT;
+        if (event.type == YAML_MAPPING_START_EVENT || event.type == YAML_SEQUENCE_START_EVENT)
+            depth++;
+        else if (event.type == YAML_MAPPING_END_EVENT || event.type == YAML_SEQUENCE_END_EVENT)
+            depth--;
+        if (depth > ZRPC_YAML_DEPTH_MAX)
+            rc = zrpc_fail(err, ZRPC_ERR_USAGE, "%s:%zu: nested deeper than %d", file,
+                           event.start_mark.line + 1, ZRPC_YAML_DEPTH_MAX);
+        yaml_event_delete(&event);
+    }
+    yaml_parser_delete(&parser);
+    return rc;
+}
+
 int zrpc_yaml_parse(struct zrpc_yaml *y, const char *file, struct zrpc_view text, struct zrpc_error *err)
 {
     yaml_parser_t parser;
     int rc;
 
     *y = (struct zrpc_yaml){.file = file};
+    rc = check_depth(file, text, err);
+    if (rc < 0)
+        return rc;
     if (!yaml_parser_initialize(&parser))
         return zrpc_fail(err, ZRPC_ERR_NOMEM, "%s: out of memory", file);
-    /* libyaml asserts that there is an input, empty or not. */
-    yaml_parser_set_input_string(&parser, text.len == 0 ? (const uint8_t *)"" : text.data, text.len);
+    set_input(&parser, text);
     if (!yaml_parser_load(&parser, &y->document)) {
         rc = parser_failed(&parser, file, err);
         goto out;

@@ -174,6 +174,24 @@ static void many_mistakes_are_counted(void)
     zrpc_buf_dispose(&text);
 }
 
+/* Loading these would take minutes. */
+static void depth_is_bounded(void)
+{
+    enum { DEEP = 200000 };
+    struct zrpc_error err;
+    struct zrpc_yaml y;
+    char *text = malloc(DEEP);
+
+    memset(text, '[', DEEP);
+    CHECK_CODE(zrpc_yaml_parse(&y, "f.yml", zrpc_view(text, DEEP), &err), ZRPC_ERR_USAGE);
+    CHECK_STR(err.text, "f.yml:1: nested deeper than 64");
+    zrpc_yaml_dispose(&y);
+    memset(text + 64, ']', 64);
+    CHECK_OK(zrpc_yaml_parse(&y, "f.yml", zrpc_view(text, 128), &err));
+    zrpc_yaml_dispose(&y);
+    free(text);
+}
+
 static void files(void)
 {
     char path[] = "/tmp/zrpc-yaml-test-XXXXXX";
@@ -208,6 +226,7 @@ static const struct zrpc_test tests[] = {
     {"lists and mappings with free keys", lists_and_free_mappings},
     {"a key twice in a free mapping", twice_in_a_free_mapping},
     {"many mistakes are counted", many_mistakes_are_counted},
+    {"depth is bounded", depth_is_bounded},
     {"files", files},
     {NULL, NULL},
 };

@@ -7,7 +7,7 @@
 
 int usage_error(const char *command, const char *text)
 {
-    cli_complain("zrpc", command, text);
+    cli_complain_lines("zrpc", command, text);
     fprintf(stderr, "zrpc %s --help shows the options.\n", command);
     return EXIT_USAGE;
 }

@@ -20,7 +20,8 @@
 
 #include "zrpc/bytes.h"
 
-#define ZRPC_YAML_FILE_MAX (4u << 20) /* bytes */
+#define ZRPC_YAML_FILE_MAX  (4u << 20) /* bytes */
+#define ZRPC_YAML_DEPTH_MAX 64         /* mappings and sequences in each other */
 
 struct zrpc_yaml {
     yaml_document_t document;

@@ -7,13 +7,15 @@ static const struct cli_command commands[] = {
      "test a transport against the Wire contract", command_certify},
     {"verify", "FILE...", "check that certificates are complete and unaltered", command_verify},
     {"list", "", "list the cases, and the clauses they rest on", command_list},
-    {"selftest", "[OPTION...]", "certify defective transports, each of which has to fail", command_selftest},
+    {"selftest", "[DEFECT...] [OPTION...]", "certify defective transports, each of which has to fail",
+     command_selftest},
     {0},
 };
 
 int complain(const char *command, const struct zrpc_error *err)
 {
-    cli_complain("wireevaluator", command[0] == '\0' ? NULL : command, err->text);
+    (err->code == ZRPC_ERR_USAGE ? cli_complain_lines : cli_complain)(
+        "wireevaluator", command[0] == '\0' ? NULL : command, err->text);
     return cli_exit_status(err->code);
 }
 
