@@ -81,6 +81,18 @@ static int check_digest(json_t *root, struct zrpc_eval_verified *out, struct zrp
     return rc;
 }
 
+static bool is_known(const char *verdict, const char *level)
+{
+    static const enum zrpc_level levels[] = {ZRPC_MUST, ZRPC_SHOULD, ZRPC_MAY};
+    bool verdict_known = false, level_known = false;
+
+    for (enum zrpc_verdict v = 0; v < ZRPC_VERDICT_COUNT; v++)
+        verdict_known = verdict_known || strcmp(zrpc_verdict_name(v), verdict) == 0;
+    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++)
+        level_known = level_known || strcmp(zrpc_level_name(levels[i]), level) == 0;
+    return verdict_known && level_known;
+}
+
 /* Whether the case spoils the certificate, by its own words; -1 where they do not fit each other. */
 static int spoils(json_t *row, int repeat)
 {
@@ -93,8 +105,8 @@ static int spoils(json_t *row, int repeat)
     if (json_unpack(row, "{s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:I, s:i, s:i}", "id", &id, "title", &title,
                     "verdict", &verdict, "level", &level, "spoils", &stated, "clauses", &clauses, "trace",
                     &trace, "took_us", &took, "runs", &runs, "passed", &passed) < 0 ||
-        json_array_size(clauses) == 0 || json_array_size(trace) == 0 || runs != repeat ||
-        (strcmp(verdict, "PASS") == 0) != (passed == runs))
+        !is_known(verdict, level) || json_array_size(clauses) == 0 || json_array_size(trace) == 0 ||
+        runs != repeat || repeat < 1 || (strcmp(verdict, "PASS") == 0) != (passed == runs))
         return -1;
     must = strcmp(level, "MUST") == 0;
     bad_verdict = strcmp(verdict, "FAIL") == 0;
@@ -102,17 +114,54 @@ static int spoils(json_t *row, int repeat)
     return stated == (bad_verdict || (unclear && must)) ? stated : -1;
 }
 
-static bool has_all_cases(json_t *cases)
+static bool is_case(const json_t *row, const struct zrpc_eval_case *tc)
 {
-    const struct zrpc_eval_case *tc;
+    const json_t *clauses = json_object_get(row, "clauses");
+    const char *id = json_string_value(json_object_get(row, "id")),
+               *level = json_string_value(json_object_get(row, "level"));
+    size_t n = 0;
 
-    for (size_t i = 0; (tc = zrpc_eval_case_at(i, NULL)) != NULL; i++) {
-        const char *id = json_string_value(json_object_get(json_array_get(cases, i), "id"));
+    if (id == NULL || strcmp(id, tc->id) != 0 || level == NULL ||
+        strcmp(level, zrpc_level_name(tc->level)) != 0)
+        return false;
+    for (; n < ZRPC_EVAL_CLAUSES_MAX && tc->clauses[n] != NULL; n++) {
+        const char *clause = json_string_value(json_array_get(clauses, n));
 
-        if (id == NULL || strcmp(id, tc->id) != 0)
+        if (clause == NULL || strcmp(clause, tc->clauses[n]) != 0)
             return false;
     }
-    return true;
+    return json_array_size(clauses) == n;
+}
+
+/* Those of the table, and no others. */
+static bool has_all_cases(const json_t *cases)
+{
+    const struct zrpc_eval_case *tc;
+    size_t i;
+
+    for (i = 0; (tc = zrpc_eval_case_at(i, NULL)) != NULL; i++)
+        if (!is_case(json_array_get(cases, i), tc))
+            return false;
+    return json_array_size(cases) == i;
+}
+
+/* "counts" is the cases' verdicts, counted. */
+static bool counts_fit(const json_t *counts, const json_t *cases)
+{
+    json_int_t stated = 0;
+
+    for (enum zrpc_verdict v = 0; v < ZRPC_VERDICT_COUNT; v++) {
+        json_int_t n = json_integer_value(json_object_get(counts, zrpc_verdict_name(v))), found = 0;
+        const json_t *row;
+        size_t i;
+
+        json_array_foreach(cases, i, row) found +=
+            strcmp(json_string_value(json_object_get(row, "verdict")), zrpc_verdict_name(v)) == 0;
+        if (n != found)
+            return false;
+        stated += n;
+    }
+    return stated == (json_int_t)json_array_size(cases);
 }
 
 static int check_content(json_t *root, struct zrpc_eval_verified *out, struct zrpc_error *err)
@@ -140,7 +189,9 @@ static int check_content(json_t *root, struct zrpc_eval_verified *out, struct zr
     if (certified != (good && complete && json_array_size(cases) > 0))
         return bad(err, "contradictory: its verdict does not follow from its cases");
     if (complete && strcmp(version, ZRPC_VERSION) == 0 && !has_all_cases(cases))
-        return bad(err, "incomplete: cases are missing");
+        return bad(err, "incomplete: cases are missing, or others than this version has");
+    if (!counts_fit(json_object_get(root, "counts"), cases))
+        return bad(err, "contradictory: its counts are not those of its cases");
     out->certified = certified;
     out->complete = complete;
     out->cases = json_array_size(cases);

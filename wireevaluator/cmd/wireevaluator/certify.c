@@ -42,7 +42,7 @@ static int open_one(const struct certify *c, struct zrpc_evaluated **out, struct
     if (c->transport != NULL)
         return open_named(c->transport, out, err);
     if (c->shared_object != NULL)
-        return zrpc_eval_transport_load(c->shared_object, c->argument, out, err);
+        return zrpc_eval_transport_load(c->shared_object, c->argument == NULL ? "" : c->argument, out, err);
     return zrpc_eval_transport_exec(c->exec_connect, c->exec_serve, c->fd == UINT64_MAX ? -1 : (int)c->fd,
                                     out, err);
 }
@@ -160,8 +160,8 @@ static int check(const struct certify *c, const struct cli_args *args, struct zr
 {
     if (args->n > 0)
         return zrpc_fail(err, ZRPC_ERR_USAGE, "unexpected argument \"%s\"", args->items[0]);
-    if (c->repeat < 1 || c->repeat > 10000)
-        return zrpc_fail(err, ZRPC_ERR_USAGE, "--repeat must be from 1 to 10000");
+    if (c->repeat < 1 || c->repeat > REPEAT_MAX)
+        return zrpc_fail(err, ZRPC_ERR_USAGE, "--repeat must be from 1 to %d", REPEAT_MAX);
     if (c->jobs < 1 || c->jobs > EVAL_LANES_MAX || c->configs.n > EVAL_LANES_MAX)
         return zrpc_fail(err, ZRPC_ERR_USAGE, "expected from 1 to %d jobs, or files", EVAL_LANES_MAX);
     if (c->jobs > 1 && c->configs.n > 0)
@@ -175,13 +175,16 @@ static int check(const struct certify *c, const struct cli_args *args, struct zr
         return zrpc_fail(err, ZRPC_ERR_USAGE, "--patience must be at least 100ms");
     if (c->fd != UINT64_MAX && c->fd > 1000)
         return zrpc_fail(err, ZRPC_ERR_USAGE, "--exec-fd must be from 0 to 1000");
+    if ((c->fd != UINT64_MAX && c->exec_connect == NULL) || (c->argument != NULL && c->shared_object == NULL))
+        return zrpc_fail(err, ZRPC_ERR_USAGE, "%s",
+                         c->argument == NULL ? "--exec-fd is for --exec-connect and --exec-serve"
+                                             : "--argument is for --shared-object");
     return 0;
 }
 
 int command_certify(const struct cli_command *self, int argc, char **argv)
 {
-    struct certify c = {.argument = "",
-                        .repeat = 1,
+    struct certify c = {.repeat = 1,
                         .jobs = 1,
                         .bulk = EVAL_BULK_DEFAULT,
                         .fd = UINT64_MAX,

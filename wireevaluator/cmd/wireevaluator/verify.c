@@ -4,6 +4,7 @@
 
 #include "wireevaluator.h"
 #include "wireevaluator/certificate.h"
+#include "wireevaluator/defects/defects.h"
 #include "wireevaluator/selftest.h"
 
 #define FILE_MAX (64u << 20)
@@ -108,6 +109,18 @@ int command_list(const struct cli_command *self, int argc, char **argv)
     return EXIT_DONE;
 }
 
+static int check_names(const struct cli_args *names, struct zrpc_error *err)
+{
+    struct zrpc_evaluated *transport;
+
+    for (size_t i = 0; i < names->n; i++) {
+        if (zrpc_eval_defect_open(names->items[i], &transport, err) < 0)
+            return err->code;
+        transport->ops->close(transport);
+    }
+    return 0;
+}
+
 static int test_defects(const struct cli_args *names, unsigned repeat, struct zrpc_error *err)
 {
     const struct zrpc_eval_defect *d;
@@ -151,5 +164,9 @@ int command_selftest(const struct cli_command *self, int argc, char **argv)
         cli_print_command(stdout, "wireevaluator", self, options);
         return EXIT_DONE;
     }
-    return test_defects(&args, repeat < 1 ? 1 : (unsigned)repeat, &err);
+    if (repeat < 1 || repeat > REPEAT_MAX)
+        zrpc_fail(&err, ZRPC_ERR_USAGE, "--repeat must be from 1 to %d", REPEAT_MAX);
+    else if (check_names(&args, &err) == 0)
+        return test_defects(&args, (unsigned)repeat, &err);
+    return complain("selftest", &err);
 }

@@ -8,6 +8,8 @@
 #include "cli/cli.h"
 #include "cli/output.h"
 
+#define REPEAT_MAX 10000
+
 int command_certify(const struct cli_command *self, int argc, char **argv);
 int command_verify(const struct cli_command *self, int argc, char **argv);
 int command_list(const struct cli_command *self, int argc, char **argv);
