@@ -54,6 +54,8 @@ static int inject(struct zrpc_link *l, const struct zrpc_link_fault *f, struct z
     bool accepting = f->action == ZRPC_LINK_REFUSE || f->action == ZRPC_LINK_DELAY_ACCEPT;
     int rc = zrpc_link_fault_check(f, err);
 
+    if (rc == 0)
+        rc = zrpc_link_plan_reaches(l->plan, f, err);
     for (struct zrpc_link_connection *c = l->connections; rc == 0 && c != NULL; c = c->next) {
         rc = zrpc_link_machine_add(&c->machine, zrpc_now(), f, err);
         c->wakeup = 0;

@@ -203,6 +203,15 @@ static zrpc_time refuse_as_planned(struct zrpc_link *l, zrpc_time now)
     return wakeup;
 }
 
+static int check_positions(const struct zrpc_link_plan *plan, struct zrpc_error *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < plan->n_faults; i++)
+        rc = zrpc_link_plan_reaches(plan, &plan->faults[i], err);
+    return rc;
+}
+
 int zrpc_link_open(struct zrpc_link_plan *plan, const struct zrpc_link_options *options,
                    struct zrpc_link **out, struct zrpc_error *err)
 {
@@ -220,7 +229,7 @@ int zrpc_link_open(struct zrpc_link_plan *plan, const struct zrpc_link_options *
     l->control.fd = -1;
     l->wake_fd = -1;
     pthread_mutex_init(&l->lock, NULL);
-    if ((rc = choose_seed(plan, err)) < 0 ||
+    if ((rc = check_positions(plan, err)) < 0 || (rc = choose_seed(plan, err)) < 0 ||
         (rc = zrpc_link_listener_open(&l->listener, plan->listen, err)) < 0 ||
         (rc = zrpc_link_dialer_open(&l->dialer, plan->connect, l->options.argv, err)) < 0 ||
         (rc = zrpc_link_control_open(l, err)) < 0 || (rc = zrpc_link_record_open(l, err)) < 0)
@@ -394,6 +403,9 @@ void zrpc_link_end(struct zrpc_link *l)
         l->connections = c->next;
         zrpc_link_connection_free(c);
     }
+    if (!l->ended && l->wake_fd >= 0) /* it has been opened */
+        zrpc_link_record_compare_connections(l);
+    l->ended = true;
     end_children(l);
     zrpc_link_listener_close(&l->listener);
     zrpc_link_control_close(l);

@@ -55,6 +55,8 @@ int zrpc_link_record_open(struct zrpc_link *l, struct zrpc_error *err);
 void zrpc_link_record_fault(struct zrpc_link *l, const struct zrpc_link_fault *fault);
 /* Writes how direction d ended, and compares with the record that is replayed. */
 void zrpc_link_record_end(struct zrpc_link_connection *c, enum zrpc_link_direction d);
+/* At the link's end: whether all the connections came that the record has, which is replayed. */
+void zrpc_link_record_compare_connections(struct zrpc_link *l);
 void zrpc_link_record_close(struct zrpc_link *l);
 
 /*
@@ -99,6 +101,7 @@ struct zrpc_link {
     int child_status;
     unsigned failures;
     FILE *record;
+    bool ended;
 };
 
 /* Logs, and counts as a failure. */

@@ -415,3 +415,28 @@ int zrpc_link_fault_parse(const char *text, struct zrpc_link_fault *out, struct 
     zrpc_yaml_dispose(&y);
     return rc;
 }
+
+static bool is_of_a_thing(const struct zrpc_link_position *at)
+{
+    return at->edge == ZRPC_LINK_BEFORE || at->edge == ZRPC_LINK_AFTER_HEADER ||
+           at->edge == ZRPC_LINK_AFTER || at->edge == ZRPC_LINK_INSIDE;
+}
+
+int zrpc_link_plan_reaches(const struct zrpc_link_plan *p, const struct zrpc_link_fault *fault,
+                           struct zrpc_error *err)
+{
+    const struct zrpc_link_position *at = &fault->at;
+    enum zrpc_link_direction stream = at->watch == ZRPC_LINK_BOTH ? fault->direction : at->watch;
+    char text[ZRPC_LINK_POSITION_TEXT_MAX];
+
+    if (!is_of_a_thing(at))
+        return 0;
+    if (p->protocol == ZRPC_LINK_OPAQUE || (p->protocol == ZRPC_LINK_FRAMES && at->thing <= ZRPC_LINK_LABEL))
+        return zrpc_fail(err, ZRPC_ERR_USAGE, "at: \"%s\" is nowhere in a stream of protocol %s",
+                         zrpc_link_position_format(at, text), zrpc_link_protocol_name(p->protocol));
+    if (at->thing == ZRPC_LINK_LABEL && stream == ZRPC_LINK_TO_CLIENT)
+        return zrpc_fail(err, ZRPC_ERR_USAGE,
+                         "at: \"%s\" is nowhere to-client, only clients send one: watch: to-server",
+                         zrpc_link_position_format(at, text));
+    return 0;
+}

@@ -53,6 +53,9 @@ void zrpc_link_plan_dispose(struct zrpc_link_plan *p);
 int zrpc_link_plan_load(struct zrpc_link_plan *p, const char *file, struct zrpc_error *err);
 int zrpc_link_plan_parse(struct zrpc_link_plan *p, const char *name, struct zrpc_view text,
                          struct zrpc_error *err);
+/* ZRPC_ERR_USAGE for a fault at a position that no stream of the plan's protocol has. */
+int zrpc_link_plan_reaches(const struct zrpc_link_plan *p, const struct zrpc_link_fault *fault,
+                           struct zrpc_error *err);
 int zrpc_link_plan_add(struct zrpc_link_plan *p, const struct zrpc_link_fault *fault, struct zrpc_error *err);
 /* One fault, as a YAML mapping: "{action: stall, for: 3s}". */
 int zrpc_link_fault_parse(const char *text, struct zrpc_link_fault *out, struct zrpc_error *err);

@@ -66,7 +66,15 @@ static void compare(struct zrpc_link *l, const struct zrpc_link_result *is)
     char text[256];
 
     /* One that was cut off by the link's own end had no time to become the same. */
-    if (was == NULL || was->end == ZRPC_LINK_NO_END || is->end == ZRPC_LINK_NO_END ||
+    if (l->plan->n_results == 0 || is->end == ZRPC_LINK_NO_END)
+        return;
+    if (was == NULL) {
+        zrpc_link_failed(l, is->connection, "the replay differs from the record",
+                         is->direction == ZRPC_LINK_TO_SERVER ? "to-server: not in the record"
+                                                              : "to-client: not in the record");
+        return;
+    }
+    if (was->end == ZRPC_LINK_NO_END ||
         (was->bytes == is->bytes && was->digest == is->digest && was->end == is->end))
         return;
     snprintf(text, sizeof text,
@@ -74,6 +82,21 @@ static void compare(struct zrpc_link *l, const struct zrpc_link_result *is)
              zrpc_link_direction_name(is->direction), is->bytes, is->digest, zrpc_link_end_name(is->end),
              was->bytes, was->digest, zrpc_link_end_name(was->end));
     zrpc_link_failed(l, is->connection, "the replay differs from the record", text);
+}
+
+void zrpc_link_record_compare_connections(struct zrpc_link *l)
+{
+    uint32_t told = l->n_connections;
+
+    for (size_t i = 0; i < l->plan->n_results; i++) {
+        const struct zrpc_link_result *was = &l->plan->results[i];
+
+        if (was->connection <= told || was->end == ZRPC_LINK_NO_END)
+            continue;
+        zrpc_link_failed(l, was->connection, "the replay differs from the record",
+                         "nobody made this connection");
+        told = was->connection;
+    }
 }
 
 void zrpc_link_record_end(struct zrpc_link_connection *c, enum zrpc_link_direction d)

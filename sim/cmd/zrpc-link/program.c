@@ -78,14 +78,29 @@ static int apply(struct program *p, const struct texts *t, struct zrpc_error *er
     return 0;
 }
 
+/* An option that this command makes nothing of. */
+static int refuse_unused(const struct program *p, const struct texts *t, struct zrpc_error *err)
+{
+    bool stdio = strcmp(p->name, "stdio") == 0;
+    const char *unused = p->runs != 1 && strcmp(p->name, "run") != 0 ? "runs"
+                         : stdio && t->listen != NULL                ? "listen"
+                         : stdio && t->connect != NULL               ? "connect"
+                                                                     : NULL;
+
+    if (unused != NULL)
+        return zrpc_fail(err, ZRPC_ERR_USAGE, "%s: takes no --%s", p->name, unused);
+    return p->runs > 0 ? 0 : zrpc_fail(err, ZRPC_ERR_USAGE, "--runs must be above 0");
+}
+
 int program_parse(struct program *p, const struct cli_command *self, int argc, char **argv,
                   struct zrpc_error *err)
 {
     struct texts t = {0};
     const struct cli_option options[] = {
         {"config", CLI_STRING, &t.config, "FILE", "the plan (sim/link/README.md), or a record to replay"},
-        {"listen", CLI_STRING, &t.listen, "ADDRESS", "tcp:HOST:PORT or unix:PATH"},
-        {"connect", CLI_STRING, &t.connect, "ADDRESS", "tcp:HOST:PORT, unix:PATH or exec:COMMAND"},
+        {"listen", CLI_STRING, &t.listen, "ADDRESS", "tcp:HOST:PORT or unix:PATH; not of stdio"},
+        {"connect", CLI_STRING, &t.connect, "ADDRESS",
+         "tcp:HOST:PORT, unix:PATH or exec:COMMAND; not of stdio"},
         {"protocol", CLI_STRING, &t.protocol, "NAME", "what positions mean: zrepl, frames or opaque"},
         {"fault", CLI_LIST, &t.faults, "FAULT", "one more, e.g. '{action: reset, at: before heartbeat 2}'"},
         {"random", CLI_NUMBER, &t.random, "N", "up to N faults made up for each connection"},
@@ -93,7 +108,7 @@ int program_parse(struct program *p, const struct cli_command *self, int argc, c
         {"buffer", CLI_NUMBER, &t.buffer, "BYTES", "held at most in each direction (1M)"},
         {"control", CLI_STRING, &t.control, "PATH", "unix socket for zrpc-link ctl"},
         {"record", CLI_STRING, &t.record, "FILE", "the plan that repeats what happened"},
-        {"runs", CLI_NUMBER, &p->runs, "N", "run: so many times, with seeds counted up"},
+        {"runs", CLI_NUMBER, &p->runs, "N", "of run: so many times, with seeds counted up"},
         {"verbose", CLI_FLAG, &t.verbose, NULL, "log every fault that strikes"},
         {"help", CLI_FLAG, &p->help, NULL, "this text"},
         {NULL, CLI_FLAG, NULL, NULL, NULL},
@@ -106,6 +121,8 @@ int program_parse(struct program *p, const struct cli_command *self, int argc, c
     rc = cli_parse(options, argc, argv, &p->args, err);
     if (rc == 0 && p->help)
         cli_print_command(stdout, "zrpc-link", self, options);
+    if (rc == 0 && !p->help)
+        rc = refuse_unused(p, &t, err);
     return rc < 0 || p->help ? rc : apply(p, &t, err);
 }
 
