@@ -122,9 +122,13 @@ static int run(struct replicate *x, struct zrpc_error *err)
         .on_event = replicate_report_event,
         .event_ctx = &x->report,
     };
+    int rc;
 
     replicate_report_begin(&x->report, x->json, x->dry_run);
-    return zrpc_replicate(x->from.peer, x->to.peer, &options, &x->result, err);
+    rc = zrpc_replicate(x->from.peer, x->to.peer, &options, &x->result, err);
+    if (rc == 0 && x->glob != NULL && x->result.filesystems == 0)
+        rc = zrpc_fail(err, ZRPC_ERR_USAGE, "--filesystems \"%s\" matches none of the sender's", x->glob);
+    return rc;
 }
 
 static void print_json(struct replicate *x, int rc, const struct zrpc_error *err)
