@@ -4,11 +4,18 @@
 #ifndef ZRPC_WIREEVALUATOR_TRANSPORT_H
 #define ZRPC_WIREEVALUATOR_TRANSPORT_H
 
+#include <stdbool.h>
+
 #include "zrpc/wireevaluator.h"
 
-/* "tcp" and "local", on this machine, with nothing to configure. ZRPC_ERR_USAGE for another name, with all
- * names. */
+/* "tcp", "tls", "ssh" and "local", on this machine, with nothing to configure. ZRPC_ERR_USAGE for another
+ * name, with all names. */
 int zrpc_eval_transport_named(const char *name, struct zrpc_evaluated **out, struct zrpc_error *err);
+
+/* Those of them that have an address of their own: "tls", with certificates that were made for it, and "ssh",
+ * with an sshd that is running as long. Cases that run at the same time need one each. */
+bool zrpc_eval_transport_is_made(const char *name);
+int zrpc_eval_transport_made(const char *name, struct zrpc_evaluated **out, struct zrpc_error *err);
 
 /* What the sections connect: and serve: of a configuration file say (zrpc/config.h); both have to be there.
  */

@@ -50,6 +50,8 @@ static const struct named {
 
 int zrpc_eval_transport_named(const char *name, struct zrpc_evaluated **out, struct zrpc_error *err)
 {
+    if (zrpc_eval_transport_is_made(name))
+        return zrpc_eval_transport_made(name, out, err);
     for (size_t i = 0; i < sizeof transports / sizeof transports[0]; i++) {
         struct zrpc_eval_listening *t;
 
@@ -62,6 +64,5 @@ int zrpc_eval_transport_named(const char *name, struct zrpc_evaluated **out, str
         *out = &t->base;
         return 0;
     }
-    return zrpc_fail(err, ZRPC_ERR_USAGE,
-                     "transport \"%s\", expected tcp or local; tls and ssh need --config", name);
+    return zrpc_fail(err, ZRPC_ERR_USAGE, "transport \"%s\", expected tcp, tls, ssh or local", name);
 }

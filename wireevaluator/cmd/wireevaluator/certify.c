@@ -72,10 +72,13 @@ static int open_lanes(const struct certify *c, struct zrpc_eval_runner *r, struc
     r->n_lanes = 0;
     if (rc == 0 && c->configs.n > 0)
         return open_configs(c, r, err);
-    if (rc == 0)
-        rc = open_one(c, &r->lanes[0], err);
-    for (; rc == 0 && r->n_lanes < c->jobs; r->n_lanes++)
-        r->lanes[r->n_lanes] = r->lanes[0];
+    while (rc == 0 && r->n_lanes < c->jobs) {
+        if (r->n_lanes == 0 || (c->transport != NULL && zrpc_eval_transport_is_made(c->transport)))
+            rc = open_one(c, &r->lanes[r->n_lanes], err);
+        else
+            r->lanes[r->n_lanes] = r->lanes[0];
+        r->n_lanes += rc == 0 ? 1 : 0;
+    }
     return rc;
 }
 
@@ -190,7 +193,8 @@ int command_certify(const struct cli_command *self, int argc, char **argv)
                         .fd = UINT64_MAX,
                         .patience = EVAL_PATIENCE_DEFAULT};
     const struct cli_option options[] = {
-        {"transport", CLI_STRING, &c.transport, "NAME", "tcp or local, on this machine; defect:NAME"},
+        {"transport", CLI_STRING, &c.transport, "NAME",
+         "tcp, tls, ssh or local, on this machine; defect:NAME"},
         {"config", CLI_LIST, &c.configs, "FILE", "zrepl's syntax: what connect: and serve: say"},
         {"exec-connect", CLI_STRING, &c.exec_connect, "COMMAND",
          "what is written to one command's stdin comes"},
