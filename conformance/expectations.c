@@ -111,7 +111,8 @@ enum zrpc_verdict zrpc_expectations_apply(const struct zrpc_expectations *x, con
     for (size_t i = 0; i < x->n; i++)
         if (fnmatch(x->rows[i].glob, id, 0) == 0)
             row = &x->rows[i];
-    if (row == NULL || v == ZRPC_VERDICT_SKIP || (v == ZRPC_VERDICT_PASS && !row->strict))
+    if (row == NULL || v == ZRPC_VERDICT_SKIP ||
+        v == (row->strict ? ZRPC_VERDICT_INCONCLUSIVE : ZRPC_VERDICT_PASS))
         return v;
     *reason = row->reason;
     return v == ZRPC_VERDICT_PASS ? ZRPC_VERDICT_XPASS : ZRPC_VERDICT_XFAIL;

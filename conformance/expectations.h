@@ -6,8 +6,9 @@
  *     xfail    frame.one-byte-payload   panics on it
  *     may-fail concurrency.*            slow machine
  *
- * xfail: anything but PASS (and SKIP) becomes XFAIL, and PASS becomes XPASS, which spoils the run: the line
- * is out of date. may-fail: the same, but PASS stays PASS. The last line that matches a case counts.
+ * xfail: what is not PASS becomes XFAIL, and PASS becomes XPASS, which spoils the run: the line is out of
+ * date. INCONCLUSIVE stays: the shortcoming was not seen. may-fail: all but PASS becomes XFAIL. SKIP is SKIP.
+ * The last line that matches a case counts.
  */
 #ifndef ZRPC_CONFORMANCE_EXPECTATIONS_H
 #define ZRPC_CONFORMANCE_EXPECTATIONS_H

@@ -2,37 +2,43 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-int zrpc_file_read(const char *path, char **text, struct zrpc_error *err)
+#include "conformance/text.h"
+
+int zrpc_file_load(const char *path, size_t max, struct zrpc_buf *out, struct zrpc_error *err)
 {
-    FILE *file = fopen(path, "r");
-    char *buf = NULL;
-    size_t n;
+    FILE *file = fopen(path, "re");
+    char chunk[16384];
+    size_t n, len = 0;
     int rc = 0;
 
     if (file == NULL)
         return zrpc_fail_errno(err, ZRPC_ERR_USAGE, errno, "%s", path);
-    buf = malloc(ZRPC_FILE_MAX + 1);
-    if (buf == NULL) {
-        rc = zrpc_fail(err, ZRPC_ERR_NOMEM, "reading %s", path);
-        goto out;
+    while (rc == 0 && (n = fread(chunk, 1, sizeof chunk, file)) > 0) {
+        len += n;
+        rc = len > max ? zrpc_fail(err, ZRPC_ERR_LIMIT, "%s: longer than %zu bytes", path, max)
+                       : zrpc_buf_append(out, zrpc_view(chunk, n), err);
     }
-    n = fread(buf, 1, ZRPC_FILE_MAX + 1, file);
-    if (ferror(file))
+    if (rc == 0 && ferror(file))
         rc = zrpc_fail_errno(err, ZRPC_ERR_USAGE, errno, "reading %s", path);
-    else if (n > ZRPC_FILE_MAX)
-        rc = zrpc_fail(err, ZRPC_ERR_LIMIT, "%s: longer than %d bytes", path, ZRPC_FILE_MAX);
-    else if (memchr(buf, '\0', n) != NULL)
-        rc = zrpc_fail(err, ZRPC_ERR_USAGE, "%s: not a text, it holds a zero byte", path);
-    else
-        buf[n] = '\0';
-out:
     fclose(file);
-    if (rc < 0)
-        free(buf);
-    else
-        *text = buf;
+    return rc;
+}
+
+int zrpc_file_read(const char *path, char **text, struct zrpc_error *err)
+{
+    struct zrpc_buf content = {0};
+    struct zrpc_view bytes;
+    int rc = zrpc_file_load(path, ZRPC_FILE_MAX, &content, err);
+
+    bytes = zrpc_buf_view(&content);
+    if (rc == 0 && bytes.len > 0 && memchr(bytes.data, '\0', bytes.len) != NULL)
+        rc = zrpc_fail(err, ZRPC_ERR_USAGE, "%s: not a text, it holds a zero byte", path);
+    if (rc == 0)
+        rc = zrpc_buf_append(&content, zrpc_view("", 1), err);
+    if (rc == 0 && (*text = zrpc_text_take(&content)) == NULL)
+        rc = zrpc_fail(err, ZRPC_ERR_NOMEM, "reading %s", path);
+    zrpc_buf_dispose(&content);
     return rc;
 }

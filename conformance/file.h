@@ -1,15 +1,17 @@
 /*
- * Whole files as text.
+ * Whole files.
  */
 #ifndef ZRPC_CONFORMANCE_FILE_H
 #define ZRPC_CONFORMANCE_FILE_H
 
-#include "zrpc/error.h"
+#include "zrpc/bytes.h"
 
-#define ZRPC_FILE_MAX (1 << 20) /* bytes; more is ZRPC_ERR_LIMIT */
+#define ZRPC_FILE_MAX (1 << 20) /* bytes of a text */
 
-/* *text is zero-terminated, free it. A zero byte in the file, or a file that cannot be read, is
- * ZRPC_ERR_USAGE. */
+/* Appends the file's content. ZRPC_ERR_USAGE where it cannot be read, ZRPC_ERR_LIMIT for more than `max` bytes;
+ * *out then has a part of it. */
+int zrpc_file_load(const char *path, size_t max, struct zrpc_buf *out, struct zrpc_error *err);
+/* A text, zero-terminated; free it. A zero byte in the file is ZRPC_ERR_USAGE. */
 int zrpc_file_read(const char *path, char **text, struct zrpc_error *err);
 
 #endif

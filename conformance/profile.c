@@ -1,11 +1,15 @@
 #include "conformance/profile.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <yaml.h>
 
 #include "conformance/file.h"
 #include "conformance/text.h"
+
+static const char of_file[] = "file:";
 
 /* What `zrpc serve --role both --pool demo` offers. */
 static const char reference_profile[] =
@@ -116,14 +120,27 @@ static int read_number(struct reader *r, uint64_t *out, const yaml_node_t *value
     return 0;
 }
 
-static int read_content(struct reader *r, enum zrpc_content *out, const yaml_node_t *value)
+static int read_content(struct reader *r, struct zrpc_offer *offer, const yaml_node_t *value)
 {
     const char *text = scalar(value);
 
-    if (text == NULL || (strcmp(text, "bytes") != 0 && strcmp(text, "sent") != 0))
-        return fail_at(r, value, "expected bytes or sent", text);
-    *out = text[0] == 'b' ? ZRPC_CONTENT_BYTES : ZRPC_CONTENT_SENT;
-    return 0;
+    if (text != NULL && strcmp(text, "bytes") == 0)
+        offer->content = ZRPC_CONTENT_BYTES;
+    else if (text != NULL && strcmp(text, "sent") == 0)
+        offer->content = ZRPC_CONTENT_SENT;
+    else if (text != NULL && strncmp(text, of_file, strlen(of_file)) == 0)
+        offer->content = ZRPC_CONTENT_FILE;
+    else
+        return fail_at(r, value, "expected bytes, sent or file:PATH", text);
+    free(offer->file);
+    offer->file = NULL;
+    if (offer->content != ZRPC_CONTENT_FILE)
+        return 0;
+    text += strlen(of_file);
+    if (access(text, R_OK) < 0)
+        return fail_at(r, value, strerror(errno), text);
+    offer->file = strdup(text);
+    return offer->file == NULL ? zrpc_fail(r->err, ZRPC_ERR_NOMEM, "reading %s", r->name) : 0;
 }
 
 static int read_offer_key(struct reader *r, void *ctx, const yaml_node_t *key, yaml_node_t *value)
@@ -146,7 +163,7 @@ static int read_offer_key(struct reader *r, void *ctx, const yaml_node_t *key, y
     if (strcmp(name, "pause") == 0)
         return read_duration(r, &offer->pause, value);
     if (strcmp(name, "content") == 0)
-        return read_content(r, &offer->content, value);
+        return read_content(r, offer, value);
     return fail_at(r, key, "unknown key", name);
 }
 
@@ -276,8 +293,22 @@ void zrpc_profile_dispose(struct zrpc_profile *p)
         free(p->offers[i].from);
         free(p->offers[i].sha256);
         free(p->offers[i].text);
+        free(p->offers[i].file);
     }
     *p = (struct zrpc_profile){0};
+}
+
+static void print_content(const struct zrpc_offer *offer, struct zrpc_buf *out)
+{
+    struct zrpc_buf file = {0};
+
+    zrpc_text_add(out, ", content: ");
+    zrpc_text_add(&file, "%s%s", of_file, offer->content == ZRPC_CONTENT_FILE ? offer->file : "");
+    if (offer->content == ZRPC_CONTENT_FILE)
+        zrpc_text_add_quoted(out, zrpc_buf_view(&file));
+    else
+        zrpc_text_add(out, "%s", offer->content == ZRPC_CONTENT_BYTES ? "bytes" : "sent");
+    zrpc_buf_dispose(&file);
 }
 
 static void print_offer(const struct zrpc_offer *offer, bool is_receive, struct zrpc_buf *out)
@@ -305,7 +336,7 @@ static void print_offer(const struct zrpc_offer *offer, bool is_receive, struct 
         zrpc_text_add_quoted(out, zrpc_view_of(offer->text));
     }
     if (is_receive || offer->content != ZRPC_CONTENT_BYTES)
-        zrpc_text_add(out, ", content: %s", offer->content == ZRPC_CONTENT_BYTES ? "bytes" : "sent");
+        print_content(offer, out);
     zrpc_text_add(out, "}\n");
 }
 

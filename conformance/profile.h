@@ -74,7 +74,8 @@ enum zrpc_offer_id {
 
 enum zrpc_content {
     ZRPC_CONTENT_BYTES, /* any bytes are received */
-    ZRPC_CONTENT_SENT,  /* only what the target itself sent: send.full, send.large */
+    ZRPC_CONTENT_SENT,  /* only what the target itself sent: send.full */
+    ZRPC_CONTENT_FILE,  /* a stream in a file: for targets that do not send */
 };
 
 struct zrpc_offer {
@@ -86,6 +87,7 @@ struct zrpc_offer {
     zrpc_time pause; /* stalling, slow */
     char *text;      /* of an error, a part of it, or NULL */
     enum zrpc_content content; /* receive */
+    char *file;                /* of that content, or NULL */
 };
 
 struct zrpc_profile {

@@ -56,6 +56,25 @@ static void everything_is_read(void)
     zrpc_profile_dispose(&p);
 }
 
+static void content_of_a_file(void)
+{
+    static const char text[] = "receive: {accepted: {filesystem: a, content: 'file:/proc/self/exe'}}\n";
+    struct zrpc_buf printed = {0};
+    struct zrpc_profile p;
+    struct zrpc_error err;
+
+    if (!CHECK_OK(zrpc_profile_parse(&p, "p.yaml", text, &err)))
+        return;
+    CHECK_INT(p.offers[ZRPC_OFFER_RECEIVE_ACCEPTED].content, ZRPC_CONTENT_FILE);
+    CHECK_STR(p.offers[ZRPC_OFFER_RECEIVE_ACCEPTED].file, "/proc/self/exe");
+    zrpc_profile_print(&p, &printed);
+    CHECK_CONTAINS(zrpc_text_str(&printed), "content: \"file:/proc/self/exe\"}");
+    zrpc_buf_dispose(&printed);
+    zrpc_profile_dispose(&p);
+    CHECK_STR(parse_error("receive: {accepted: {filesystem: a, content: 'file:/no/such'}}"),
+              "p.yaml:1: No such file or directory: /no/such");
+}
+
 static void what_is_printed_can_be_read(void)
 {
     struct zrpc_buf first = {0}, second = {0};
@@ -87,7 +106,7 @@ static void mistakes_name_their_line(void)
     CHECK_STR(parse_error("send: {full: {filesystem: a, to: '@1', size: 1k}}"),
               "p.yaml:1: expected a number: 1k");
     CHECK_STR(parse_error("receive: {accepted: {filesystem: a, content: any}}"),
-              "p.yaml:1: expected bytes or sent: any");
+              "p.yaml:1: expected bytes, sent or file:PATH: any");
     CHECK_STR(parse_error("receive: {accepted: {filesystem: [a]}}"), "p.yaml:1: expected a text");
     CHECK_STR(parse_error("send: 1"), "p.yaml:1: expected a mapping");
     CHECK_CONTAINS(parse_error("send: {\n"), "p.yaml:");
@@ -106,6 +125,7 @@ static void a_missing_file_is_an_error(void)
 static const struct zrpc_test tests[] = {
     {"the reference profile", the_reference_profile},
     {"everything is read", everything_is_read},
+    {"content of a file", content_of_a_file},
     {"what is printed can be read", what_is_printed_can_be_read},
     {"mistakes name their line", mistakes_name_their_line},
     {"a missing file is an error", a_missing_file_is_an_error},

@@ -11,6 +11,7 @@
 #include "conformance/mutants/mutant.h"
 #include "conformance/report.h"
 #include "testing/suite.h"
+#include "transport/tcp_socket.h"
 
 static const char fast_timing[] =
     "timing:\n"
@@ -354,6 +355,27 @@ static void a_lost_target_ends_the_run(void)
     finish(&server);
 }
 
+/* Its address is known, so it need not say anything. */
+static void a_silent_target_is_ready_when_it_can_be_connected_to(void)
+{
+    static const struct zrpc_tcp_address at = {.host = "127.0.0.1", .port = "0"};
+    char endpoint[ZRPC_ADDRESS_MAX];
+    struct zrpc_target t;
+    struct zrpc_error err;
+    int fd;
+
+    if (!CHECK_OK(zrpc_tcp_bind(&at, &fd, &err)))
+        return;
+    CHECK_OK(zrpc_tcp_local_address("tcp", fd, endpoint, &err));
+    CHECK_INT(listen(fd, 10), 0);
+    CHECK_OK(zrpc_target_init_endpoint(&t, endpoint, &err));
+    zrpc_target_set_command(&t, "sleep 60");
+    CHECK_OK(zrpc_target_start(&t, &err));
+    CHECK_STR(t.endpoint, endpoint);
+    zrpc_target_stop(&t);
+    close(fd);
+}
+
 static void unreachable_targets_are_told_apart(void)
 {
     static const char *const names[] = {"passes", ""};
@@ -382,6 +404,8 @@ static const struct zrpc_test tests[] = {
     {"a crash is blamed on its case and survived", a_crash_is_blamed_and_survived},
     {"a hang is blamed on its case and survived", a_hang_is_blamed_and_survived},
     {"memory allocated by a declared length is seen", memory_by_length_is_seen},
+    {"a silent target is ready when it can be connected to",
+     a_silent_target_is_ready_when_it_can_be_connected_to},
     {"a lost target makes the rest inconclusive", a_lost_target_ends_the_run},
     {"unreachable targets are told apart", unreachable_targets_are_told_apart},
     {NULL, NULL},

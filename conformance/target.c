@@ -14,6 +14,7 @@
 #define HEAD_MAX  (64 << 10) /* bytes of its output in which the announcement is looked for */
 #define TAIL_MAX  2000       /* bytes of its output that are shown */
 #define POLL_TIME (10 * ZRPC_MILLISECOND)
+#define DIAL_TIME ZRPC_SECOND
 
 static const char announcement[] = "listening on ";
 
@@ -108,21 +109,42 @@ bool zrpc_target_has_ended(struct zrpc_target *t, struct zrpc_buf *how)
     return true;
 }
 
-static int wait_for_announcement(struct zrpc_target *t, struct zrpc_error *err)
+static bool can_be_connected_to(const struct zrpc_target *t)
+{
+    struct zrpc_dialer *dialer;
+    struct zrpc_wire *wire;
+    bool connected;
+
+    if (zrpc_dialer_parse(t->endpoint, DIAL_TIME, &dialer, NULL) < 0)
+        return false;
+    connected = dialer->ops->dial(dialer, zrpc_now() + DIAL_TIME, NULL, &wire, NULL) == 0;
+    dialer->ops->close(dialer);
+    if (connected)
+        wire->ops->close(wire);
+    return connected;
+}
+
+static bool is_ready(struct zrpc_target *t)
+{
+    return find_announcement(t) || (t->endpoint_given && can_be_connected_to(t));
+}
+
+static int wait_until_ready(struct zrpc_target *t, struct zrpc_error *err)
 {
     zrpc_time deadline = zrpc_now() + ZRPC_TARGET_START_TIMEOUT;
     struct zrpc_buf how = {0};
     int rc = 0;
 
-    while (!find_announcement(t)) {
+    while (!is_ready(t)) {
         if (zrpc_target_has_ended(t, &how)) {
             rc = zrpc_fail(err, ZRPC_ERR_USAGE, "%s: %s", t->command, zrpc_text_str(&how));
             break;
         }
         if (zrpc_now() >= deadline) {
             add_tail(t, &how);
-            rc = zrpc_fail(err, ZRPC_ERR_USAGE, "%s: no line \"%sENDPOINT\" in time%s", t->command,
-                           announcement, zrpc_text_str(&how));
+            rc = zrpc_fail(err, ZRPC_ERR_USAGE, "%s: %s\"%sENDPOINT\" in time%s", t->command,
+                           t->endpoint_given ? "neither connectable nor a line " : "no line ", announcement,
+                           zrpc_text_str(&how));
             break;
         }
         nap(POLL_TIME);
@@ -147,7 +169,7 @@ int zrpc_target_start(struct zrpc_target *t, struct zrpc_error *err)
         return zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "fork");
     t->pid = pid;
     t->starts++;
-    rc = wait_for_announcement(t, err);
+    rc = wait_until_ready(t, err);
     if (rc < 0)
         zrpc_target_stop(t);
     return rc;

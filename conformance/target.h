@@ -1,8 +1,9 @@
 /*
  * Target: the implementation under test as the suite finds it, or starts it.
  *
- * A command is run by /bin/sh with stdout and stderr in one file without a name. It must print a line
- * "listening on ENDPOINT" and stay in the foreground; it is killed when the suite ends, however that ends.
+ * A command is run by /bin/sh with stdout and stderr in one file without a name. It stays in the foreground;
+ * it is killed when the suite ends, however that ends. It is ready when it prints a line "listening on
+ * ENDPOINT", or, where its endpoint is known beforehand, as soon as that can be connected to.
  */
 #ifndef ZRPC_CONFORMANCE_TARGET_H
 #define ZRPC_CONFORMANCE_TARGET_H
@@ -24,11 +25,11 @@ struct zrpc_target {
 
 /* A target that somebody else runs. ZRPC_ERR_USAGE for an endpoint that no dialer takes. */
 int zrpc_target_init_endpoint(struct zrpc_target *t, const char *endpoint, struct zrpc_error *err);
-/* Has the suite start it; t is all-zero but for output = -1, or has an endpoint, which then counts instead of
- * the one that the command announces. */
+/* Has the suite start it; t is all-zero but for output = -1, or has an endpoint, which then counts, whatever
+ * the command prints. */
 void zrpc_target_set_command(struct zrpc_target *t, const char *command);
-/* Starts the command and waits for its line; ends an earlier one first. ZRPC_ERR_USAGE with what it printed.
- */
+/* Starts the command and waits until it is ready; ends an earlier one first. ZRPC_ERR_USAGE with what it
+ * printed. */
 int zrpc_target_start(struct zrpc_target *t, struct zrpc_error *err);
 /* SIGTERM, and SIGKILL where that is not enough. */
 void zrpc_target_stop(struct zrpc_target *t);

@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conformance/file.h"
 #include "sim/zfs/sendstream.h"
+
+#define CONTENT_MAX (64u << 20) /* bytes of a stream in a file */
 
 void zrpc_transfer_send(struct zrpc_run *run, const struct zrpc_offer *offer, zrpc_time patience,
                         struct zrpc_stream_seen *out, struct zrpc_buf *keep)
@@ -23,6 +26,17 @@ static void dispose_buf(void *buf)
     free(buf);
 }
 
+static bool content_of_file(struct zrpc_run *run, const char *path, struct zrpc_buf *keep,
+                            struct zrpc_view *out)
+{
+    struct zrpc_error err;
+
+    if (zrpc_file_load(path, CONTENT_MAX, keep, &err) < 0)
+        zrpc_run_inconclusive(run, "%s", err.text);
+    *out = zrpc_buf_view(keep);
+    return zrpc_run_going(run);
+}
+
 bool zrpc_transfer_content(struct zrpc_run *run, const struct zrpc_offer *offer, size_t size,
                            struct zrpc_view *out)
 {
@@ -34,12 +48,14 @@ bool zrpc_transfer_content(struct zrpc_run *run, const struct zrpc_offer *offer,
         *out = zrpc_run_bytes(run, size);
         return zrpc_run_going(run);
     }
-    source = zrpc_run_offer(run, ZRPC_OFFER_SEND_FULL);
     keep = calloc(1, sizeof *keep);
     if (keep == NULL)
         zrpc_run_inconclusive(run, "out of memory");
     else
         zrpc_run_defer(run, dispose_buf, keep);
+    if (offer->content == ZRPC_CONTENT_FILE)
+        return keep != NULL && content_of_file(run, offer->file, keep, out);
+    source = zrpc_run_offer(run, ZRPC_OFFER_SEND_FULL);
     if (source == NULL || !zrpc_run_going(run))
         return false;
     zrpc_run_step(run, "get a stream that the target will take: its own send.full");

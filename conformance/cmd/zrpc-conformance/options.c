@@ -28,7 +28,7 @@ static void make_table(struct words *w, struct cli_option table[static OPTIONS])
         {"target", CLI_STRING, &o->target, "ENDPOINT",
          "test the server there: tcp:HOST:PORT or config:FILE; with --exec: instead of what it prints"},
         {"exec", CLI_STRING, &o->exec, "COMMAND",
-         "start the server, and again if it dies; it prints \"listening on ENDPOINT\""},
+         "start the server, and again if it dies; it prints \"listening on ENDPOINT\" (or see --target)"},
         {"in-process", CLI_STRING, &o->in_process, "FILE",
          "test the reference server, in this process, over what the configuration FILE says: for local"},
         {"profile", CLI_STRING, &o->profile, "FILE",
