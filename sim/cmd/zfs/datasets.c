@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "zfs.h"
@@ -78,11 +79,10 @@ bool add_setting(struct settings *s, char *text)
     return true;
 }
 
-/* The strings of what struck are borrowed from the caller, so they must be of a static kind here. */
-int begin_operation(struct zfs *z, enum zrpc_zfs_operation operation, const char *name,
-                    struct zrpc_zfs_struck *struck, struct zrpc_error *err)
+/* What struck borrows its strings: `fs` is where the filesystem's name is to be. */
+static int begin_at(struct zfs *z, enum zrpc_zfs_operation operation, const char *name,
+                    char fs[static ZRPC_ZFS_NAME_MAX], struct zrpc_zfs_struck *struck, struct zrpc_error *err)
 {
-    static _Thread_local char fs[ZRPC_ZFS_NAME_MAX];
     const char *version = strpbrk(name, "@#");
     int rc;
 
@@ -96,4 +96,43 @@ int begin_operation(struct zfs *z, enum zrpc_zfs_operation operation, const char
 int end_operation(const struct zrpc_zfs_struck *struck, struct zrpc_error *err)
 {
     return zrpc_zfs_struck_commit(struck, ZRPC_ZFS_AFTER_COMMIT, err);
+}
+
+int begin_operation(struct zfs *z, enum zrpc_zfs_operation operation, const char *name,
+                    struct zrpc_zfs_struck *struck, struct zrpc_error *err)
+{
+    static _Thread_local char fs[ZRPC_ZFS_NAME_MAX];
+
+    return begin_at(z, operation, name, fs, struck, err);
+}
+
+int begin_one_of(struct zfs *z, enum zrpc_zfs_operation operation, const char *name, struct operation **all,
+                 struct zrpc_error *err)
+{
+    struct operation *one = calloc(1, sizeof *one);
+
+    if (one == NULL)
+        return zrpc_fail(err, ZRPC_ERR_NOMEM, "internal error: out of memory");
+    one->next = *all;
+    *all = one;
+    return begin_at(z, operation, name, one->filesystem, &one->struck, err);
+}
+
+int end_all(const struct operation *all, struct zrpc_error *err)
+{
+    int rc = 0;
+
+    for (; all != NULL && rc == 0; all = all->next)
+        rc = end_operation(&all->struck, err);
+    return rc;
+}
+
+void forget_all(struct operation *all)
+{
+    while (all != NULL) {
+        struct operation *next = all->next;
+
+        free(all);
+        all = next;
+    }
 }

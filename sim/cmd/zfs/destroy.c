@@ -70,19 +70,36 @@ static int check_filesystem(struct zfs *z, const struct destroying *d, const str
     return rc != 0 || first ? rc : zrpc_fail(err, ZRPC_ERR_USAGE, "%s", "");
 }
 
+/* The faults of all that is to go. */
+static int begin(struct zfs *z, const struct destroying *d, struct zrpc_zpool_datasets *going,
+                 struct operation **all, struct zrpc_error *err)
+{
+    int rc = 0;
+
+    if (d->dry_run || z->faults == NULL)
+        return 0;
+    if (zrpc_zpool_destroy(z->pool, d->name, d->flags | ZRPC_ZPOOL_DRY_RUN, going, NULL) != 0)
+        return begin_one_of(z, ZRPC_ZFS_OP_DESTROY, d->name, all, err);
+    for (size_t i = 0; i < going->len && rc == 0; i++)
+        rc = begin_one_of(z, ZRPC_ZFS_OP_DESTROY, going->items[i].name, all, err);
+    return rc;
+}
+
 static int destroy(struct zfs *z, const struct destroying *d)
 {
-    struct zrpc_zpool_datasets gone = {0};
-    struct zrpc_zfs_struck struck = {0};
+    struct zrpc_zpool_datasets going = {0}, gone = {0};
+    struct operation *all = NULL;
     struct zrpc_error err;
-    int rc = d->dry_run ? 0 : begin_operation(z, ZRPC_ZFS_OP_DESTROY, d->name, &struck, &err);
+    int rc = begin(z, d, &going, &all, &err);
 
     if (rc == 0)
         rc = zrpc_zpool_destroy(z->pool, d->name, d->flags, &gone, &err);
     if (rc == 0)
         tell(d, &gone);
-    if (rc == 0 && !d->dry_run)
-        rc = end_operation(&struck, &err);
+    if (rc == 0)
+        rc = end_all(all, &err);
+    forget_all(all);
+    zrpc_zpool_datasets_dispose(&going);
     zrpc_zpool_datasets_dispose(&gone);
     return rc == 0 ? 0 : refused(&err);
 }

@@ -37,7 +37,7 @@ static int check_doubles(int argc, char **argv, struct zrpc_error *err)
 int zfs_snapshot(struct zfs *z, int argc, char **argv)
 {
     struct settings settings = {0};
-    struct zrpc_zfs_struck struck;
+    struct operation *all = NULL;
     struct zrpc_error err;
     bool recursive = false;
     int c, rc, status;
@@ -58,13 +58,14 @@ int zfs_snapshot(struct zfs *z, int argc, char **argv)
     if (status != 0)
         return status;
     rc = check_doubles(argc, argv, &err);
-    if (rc == 0)
-        rc = begin_operation(z, ZRPC_ZFS_OP_SNAPSHOT, argv[0], &struck, &err);
+    for (int i = 0; i < argc && rc == 0; i++)
+        rc = begin_one_of(z, ZRPC_ZFS_OP_SNAPSHOT, argv[i], &all, &err);
     if (rc == 0)
         rc = zrpc_zpool_snapshot(z->pool, (const char *const *)argv, (size_t)argc, recursive, settings.items,
                                  settings.n, &err);
     if (rc == 0)
-        rc = end_operation(&struck, &err);
+        rc = end_all(all, &err);
+    forget_all(all);
     if (rc == 0)
         return 0;
     refused(&err);

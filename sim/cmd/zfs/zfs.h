@@ -89,6 +89,16 @@ bool add_setting(struct settings *s, char *text);
 int begin_operation(struct zfs *z, enum zrpc_zfs_operation operation, const char *name,
                     struct zrpc_zfs_struck *struck, struct zrpc_error *err);
 int end_operation(const struct zrpc_zfs_struck *struck, struct zrpc_error *err);
+/* One command that changes several at once: what strikes one of them strikes all. The names are borrowed. */
+struct operation {
+    struct operation *next;
+    struct zrpc_zfs_struck struck;
+    char filesystem[ZRPC_ZFS_NAME_MAX];
+};
+int begin_one_of(struct zfs *z, enum zrpc_zfs_operation operation, const char *name, struct operation **all,
+                 struct zrpc_error *err);
+int end_all(const struct operation *all, struct zrpc_error *err);
+void forget_all(struct operation *all);
 
 /*
  * Values, as people read them.
