@@ -95,6 +95,10 @@ static int one_fs(struct zrpc_zpool *p, sqlite3_stmt *s, struct zpool_fs *out, s
     if (rc == 1) {
         zpool_fs_read(s, out);
         zpool_done(s);
+        /* Parents come before their children; otherwise a walk up might have no end. */
+        if (out->parent >= out->id)
+            rc = zrpc_fail(err, ZRPC_ERR_SYSTEM, "pool %s: the file is damaged: %s has no such parent",
+                           p->path == NULL ? "in memory" : p->path, out->name);
     }
     return rc;
 }

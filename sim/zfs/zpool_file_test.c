@@ -91,6 +91,22 @@ static void what_is_no_pool(void)
     clean(&f);
 }
 
+/* Not to be walked for ever. */
+static void filesystems_above_themselves(void)
+{
+    struct zrpc_zpool_dataset d;
+    struct fixture f;
+
+    make(&f);
+    CHECK_OK(zrpc_zpool_add_filesystem(f.pool, "tank/a/b", false, &f.err));
+    run_sql(
+        "UPDATE filesystem SET parent = (SELECT id FROM filesystem WHERE name = 'tank/a/b')"
+        " WHERE name = 'tank/a'");
+    CHECK_CODE(zrpc_zpool_open_dataset(f.pool, "tank/a", &d, &f.err), ZRPC_ERR_SYSTEM);
+    CHECK_CONTAINS(f.err.text, "the file is damaged: tank/a has no such parent");
+    clean(&f);
+}
+
 static void handles_see_each_other(void)
 {
     struct zrpc_source source = {0};
@@ -233,6 +249,7 @@ static void threads_and_handles(void)
 
 static const struct zrpc_test tests[] = {
     {"what is no pool", what_is_no_pool},
+    {"filesystems above themselves", filesystems_above_themselves},
     {"handles see each other", handles_see_each_other},
     {"what cannot be written changes nothing", what_cannot_be_written_changes_nothing},
     {"a pool that is read-only", a_pool_that_is_read_only},

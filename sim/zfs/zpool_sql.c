@@ -111,7 +111,7 @@ static const char *const texts[SQL_N] = {
     [SQL_PROPERTY_USER] =
         "SELECT DISTINCT name FROM property WHERE name > ?2 AND instr(name, ':') AND"
         " (fs = ?1 AND version IN (0, ?3) OR version = 0 AND fs IN (WITH RECURSIVE up(id) AS"
-        " (SELECT parent FROM filesystem WHERE id = ?1 UNION ALL SELECT parent FROM"
+        " (SELECT parent FROM filesystem WHERE id = ?1 UNION SELECT parent FROM"
         " filesystem, up WHERE filesystem.id = up.id) SELECT id FROM up)) ORDER BY name LIMIT 1",
     [SQL_PROPERTY_SET] =
         "INSERT INTO property(fs, version, name, local) VALUES(?, ?, ?, ?)"
