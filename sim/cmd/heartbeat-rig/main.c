@@ -113,8 +113,22 @@ static int add_events(struct zrpc_rig_config *config, enum zrpc_rig_event_kind k
         if (config->n_events == ZRPC_RIG_SPANS_MAX)
             return zrpc_fail(err, ZRPC_ERR_USAGE, "more than %d events", ZRPC_RIG_SPANS_MAX);
         rc = zrpc_rig_event_parse(kind, texts->items[i], &config->events[config->n_events++], err);
+        if (rc == 0 && config->events[config->n_events - 1].span.from >= config->duration)
+            rc = zrpc_fail(err, ZRPC_ERR_USAGE, "\"%s\": the rig is over before that", texts->items[i]);
     }
     return rc;
+}
+
+/* Not only when the rig has run. */
+static int check_plot(const char *path, struct zrpc_error *err)
+{
+    FILE *out = path == NULL ? NULL : fopen(path, "ae");
+
+    if (path != NULL && out == NULL)
+        return zrpc_fail_errno(err, ZRPC_ERR_SYSTEM, errno, "%s", path);
+    if (out != NULL)
+        fclose(out);
+    return 0;
 }
 
 static int parse_run(int argc, char **argv, struct wishes *w, struct zrpc_rig_config *out,
@@ -169,7 +183,8 @@ static int run(int argc, char **argv, struct zrpc_error *err)
     int rc = parse_run(argc, argv, &w, &config, err);
     enum zrpc_rig_verdict verdict;
 
-    if (rc < 0 || w.help || (rc = zrpc_rig_run(&config, &report, err)) < 0)
+    if (rc < 0 || w.help || (rc = check_plot(w.plot, err)) < 0 ||
+        (rc = zrpc_rig_run(&config, &report, err)) < 0)
         return rc;
     zrpc_rig_summarise(&report, stdout);
     verdict = zrpc_rig_judge(&report, stdout);
