@@ -6,20 +6,27 @@
 /* What real clients take (ZR-GRPC-019), and the bytes before it. */
 #define RESPONSE_SHARE ((4u << 20) + ZRPC_GRPC_PREFIX_LEN)
 
-void zrpc_grpc_server_budget_init(struct zrpc_grpc_server *s)
+int zrpc_grpc_server_budget_init(struct zrpc_grpc_server *s, struct zrpc_error *err)
 {
-    struct zrpc_grpc_server_options *o = &s->options;
+    const struct zrpc_grpc_server_options *o = &s->options;
     size_t largest = o->response_max + ZRPC_GRPC_PREFIX_LEN, need;
+    struct grpc_limits limits = {
+        .streams = o->ledger == NULL ? o->max_streams : o->max_streams * ZRPC_GRPC_CLIENT_STREAMS,
+        .handlers = o->handlers_max,
+        /* The request may outlive its stream. */
+        .share = WINDOW + (largest < RESPONSE_SHARE ? largest : RESPONSE_SHARE),
+    };
 
-    s->open_windows = o->max_streams * WINDOW;
-    /* The request may outlive its stream. */
-    s->share = WINDOW + (largest < RESPONSE_SHARE ? largest : RESPONSE_SHARE);
-    need = s->open_windows + o->request_max + WINDOW + largest;
-    if (o->budget < need)
-        o->budget = need;
-    s->granted_max = o->budget / 8 > o->request_max ? o->budget / 8 : o->request_max;
+    limits.windows = limits.streams * WINDOW;
+    need = limits.windows + o->request_max + WINDOW + largest;
+    limits.budget = o->budget < need ? need : o->budget;
+    limits.granted = limits.budget / 8 > o->request_max ? limits.budget / 8 : o->request_max;
     s->large.end = &s->large.first;
     s->ready.end = &s->ready.first;
+    s->member.wake = o->wake;
+    s->member.wake_ctx = o->wake_ctx;
+    return zrpc_grpc_account_join(&s->member, o->ledger, o->client_identity == NULL ? "" : o->client_identity,
+                                  &limits, err);
 }
 
 /*
@@ -46,29 +53,19 @@ void zrpc_grpc_server_leave_queue(struct zrpc_grpc_server_call *call)
     call->queue = NULL;
 }
 
-/*
- * What the budget has left: a window that was given counts as if its bytes had come, a handler that runs as
- * if it had answered.
- */
-static size_t room(const struct zrpc_grpc_server *s)
-{
-    size_t used = s->open_windows + s->granted + s->unsent + s->taken * s->share;
-
-    return used < s->options.budget ? s->options.budget - used : 0;
-}
-
 void zrpc_grpc_server_account(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call)
 {
     size_t held = call->reader.message.cap + call->response.cap;
 
-    s->held += held - call->held;
+    if (held == call->held)
+        return;
+    zrpc_grpc_account_hold(&s->member, call->held, held);
     call->held = held;
-    s->peak = s->held > s->peak ? s->held : s->peak;
 }
 
 struct zrpc_grpc_server_memory zrpc_grpc_server_memory(const struct zrpc_grpc_server *s)
 {
-    return (struct zrpc_grpc_server_memory){.held = s->held, .peak = s->peak, .budget = s->options.budget};
+    return zrpc_grpc_account_memory(&s->member);
 }
 
 /*
@@ -81,20 +78,20 @@ void zrpc_grpc_server_ask_leave(struct zrpc_grpc_server *s, struct zrpc_grpc_ser
         zrpc_grpc_server_enqueue(&s->large, call);
 }
 
-/* There has to be room for a handler's share too, or all of it could go to requests that none can take. */
 int zrpc_grpc_server_give_leave(struct zrpc_grpc_server *s)
 {
     struct zrpc_grpc_server_call *call;
     int rv = 0;
 
-    while (rv == 0 && (call = s->large.first) != NULL && call->reader.length + s->share <= room(s) &&
-           s->granted + call->reader.length <= s->granted_max) {
+    while (rv == 0 && (call = s->large.first) != NULL &&
+           zrpc_grpc_account_grant(&s->member, call->reader.length)) {
         zrpc_grpc_server_leave_queue(call);
         call->granted = call->reader.length;
-        s->granted += call->granted;
         rv = nghttp2_submit_window_update(s->h2.ng, NGHTTP2_FLAG_NONE, call->stream_id,
                                           (int32_t)call->granted);
     }
+    if (s->large.first == NULL)
+        zrpc_grpc_account_no_grant(&s->member);
     return rv;
 }
 
@@ -103,37 +100,66 @@ bool zrpc_grpc_server_prompt(const struct zrpc_grpc_server *s, const struct zrpc
     return call->method->prompt && !s->options.no_prompt;
 }
 
-struct zrpc_grpc_server_call *zrpc_grpc_server_startable(const struct zrpc_grpc_server *s)
+/* The first that is ready, or the first for which no handler's turn has to come. */
+static struct zrpc_grpc_server_call *first_ready(const struct zrpc_grpc_server *s, bool prompt)
 {
     struct zrpc_grpc_server_call *call = s->ready.first;
 
-    if (call == NULL || room(s) < s->share)
-        return NULL;
-    while (call != NULL && !zrpc_grpc_server_prompt(s, call) && s->at_work >= s->options.handlers_max)
+    while (call != NULL && prompt && !zrpc_grpc_server_prompt(s, call))
         call = call->next_queued;
     return call;
 }
 
-void zrpc_grpc_server_take(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call)
+struct zrpc_grpc_server_call *zrpc_grpc_server_next(struct zrpc_grpc_server *s)
 {
+    struct zrpc_grpc_server_call *call = first_ready(s, false);
+
+    if (call != NULL && !zrpc_grpc_account_start(&s->member, zrpc_grpc_server_prompt(s, call))) {
+        call = zrpc_grpc_server_prompt(s, call) ? NULL : first_ready(s, true);
+        if (call != NULL && !zrpc_grpc_account_start(&s->member, true))
+            call = NULL;
+    }
+    if (s->ready.first == NULL)
+        zrpc_grpc_account_no_start(&s->member);
+    if (call == NULL)
+        return NULL;
     zrpc_grpc_server_leave_queue(call);
     call->stage = ZRPC_GRPC_TAKEN;
-    s->taken++;
-    s->at_work += !zrpc_grpc_server_prompt(s, call);
+    return call;
+}
+
+bool zrpc_grpc_server_startable(const struct zrpc_grpc_server *s)
+{
+    return (first_ready(s, false) != NULL && zrpc_grpc_account_may_start(&s->member, false)) ||
+           (first_ready(s, true) != NULL && zrpc_grpc_account_may_start(&s->member, true));
+}
+
+/* What its request has cost until now, and a handler's. */
+static struct grpc_use request_use(const struct zrpc_grpc_server *s, const struct zrpc_grpc_server_call *call)
+{
+    bool taken = call->stage == ZRPC_GRPC_TAKEN;
+
+    return (struct grpc_use){
+        .granted = call->granted, .taken = taken, .at_work = taken && !zrpc_grpc_server_prompt(s, call)};
+}
+
+/* Answers whether there is room for the response, of which only the size counts here. */
+static bool end_request(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call, size_t response)
+{
+    struct grpc_use use = request_use(s, call);
+
+    zrpc_grpc_server_leave_queue(call);
+    call->stage = ZRPC_GRPC_FINISHED;
+    call->granted = 0;
+    zrpc_buf_dispose(&call->reader.message);
+    zrpc_grpc_server_account(s, call);
+    return zrpc_grpc_account_answer(&s->member, use, response);
 }
 
 void zrpc_grpc_server_drop_request(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call)
 {
-    zrpc_grpc_server_leave_queue(call);
-    if (call->stage == ZRPC_GRPC_TAKEN) {
-        s->taken--;
-        s->at_work -= !zrpc_grpc_server_prompt(s, call);
-    }
-    call->stage = ZRPC_GRPC_FINISHED;
-    s->granted -= call->granted;
-    call->granted = 0;
-    zrpc_buf_dispose(&call->reader.message);
-    zrpc_grpc_server_account(s, call);
+    if (call->stage != ZRPC_GRPC_FINISHED)
+        end_request(s, call, 0);
 }
 
 /*
@@ -142,7 +168,7 @@ void zrpc_grpc_server_drop_request(struct zrpc_grpc_server *s, struct zrpc_grpc_
 bool zrpc_grpc_server_keep_response(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call,
                                     struct zrpc_buf *response)
 {
-    if (response->cap > s->share && response->cap > room(s))
+    if (!end_request(s, call, response->cap))
         return false;
     if (s->unsent == 0)
         s->progress_at = s->h2.now;
@@ -157,9 +183,14 @@ bool zrpc_grpc_server_keep_response(struct zrpc_grpc_server *s, struct zrpc_grpc
 
 void zrpc_grpc_server_drop_response(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call)
 {
-    s->unsent -= call->response.cap;
+    size_t size = call->response.cap;
+
+    if (size == 0)
+        return;
+    s->unsent -= size;
     zrpc_buf_dispose(&call->response);
     zrpc_grpc_server_account(s, call);
+    zrpc_grpc_account_give_back(&s->member, (struct grpc_use){.unsent = size});
 }
 
 /* A stream's window is used up by that stream alone. The connection's is used up by all of them, so that one

@@ -46,6 +46,12 @@ static void wake(struct zrpc_grpc_conn *c)
         return;
 }
 
+/* Another connection of the client has given something back. */
+static void ask_again(void *ctx)
+{
+    wake(ctx);
+}
+
 /*
  * Handlers.
  */
@@ -340,7 +346,7 @@ static void linger(struct zrpc_grpc_conn *c)
 
 static void await_handlers(struct zrpc_grpc_conn *c)
 {
-    zrpc_grpc_server_cancel_all(c->server);
+    zrpc_grpc_server_disconnected(c->server);
     while (c->jobs_out > 0) {
         pthread_mutex_lock(&c->lock);
         while (c->done == NULL)
@@ -396,6 +402,8 @@ int zrpc_grpc_conn_new(struct zrpc_wire *wire, const struct zrpc_grpc_conn_optio
     if (c->options.server.response_max == 0)
         c->options.server.response_max = ZRPC_GRPC_RESPONSE_MAX_DEFAULT;
     c->options.server.no_prompt = c->options.server.no_prompt || options->intercept != NULL;
+    c->options.server.wake = ask_again;
+    c->options.server.wake_ctx = c;
     c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     atomic_init(&c->stop_at, ZRPC_NEVER);
     pthread_mutex_init(&c->lock, NULL);

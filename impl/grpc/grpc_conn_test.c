@@ -90,18 +90,14 @@ static void *serve(void *arg)
     return NULL;
 }
 
-typedef int intercept_fn(void *ctx, struct zrpc_call *call, struct zrpc_error *err);
-
-static struct client *start_with(struct zrpc_workpool *pool, unsigned handlers_max, intercept_fn *intercept)
+static struct client *start_with(struct zrpc_grpc_conn_options options)
 {
     struct client *c = calloc(1, sizeof *c);
-    struct zrpc_grpc_conn_options options = {
-        .server = {.services = &c->service, .n_services = 1, .handlers_max = handlers_max},
-        .pool = pool,
-        .intercept = intercept};
     struct zrpc_wire *pair[2];
 
     c->service = zrpc_replication_service(&handler);
+    options.server.services = &c->service;
+    options.server.n_services = 1;
     CHECK_OK(zrpc_local_pair(pair, NULL));
     c->wire = pair[0];
     h2peer_init(&c->peer, false, false);
@@ -112,7 +108,7 @@ static struct client *start_with(struct zrpc_workpool *pool, unsigned handlers_m
 
 static struct client *start(struct zrpc_workpool *pool, unsigned handlers_max)
 {
-    return start_with(pool, handlers_max, NULL);
+    return start_with((struct zrpc_grpc_conn_options){.pool = pool, .server.handlers_max = handlers_max});
 }
 
 static void stop(struct client *c)
@@ -243,6 +239,46 @@ static void a_client_has_its_share_of_the_handlers(void)
     let_go_on(false);
 }
 
+static void so_it_has_with_many_connections(void)
+{
+    struct zrpc_grpc_conn_options options = {.server.handlers_max = 4, .server.client_identity = "one"};
+    struct client *greedy, *second, *third, *other;
+    unsigned before = count(&handlers.others);
+    int32_t ids[6], first, waits[2];
+
+    CHECK_OK(zrpc_workpool_new(6, 100, &options.pool, NULL));
+    CHECK_OK(zrpc_grpc_ledger_new(&options.server.ledger, NULL));
+    greedy = start_with(options);
+    second = start_with(options);
+    third = start_with(options);
+    options.server.client_identity = "other";
+    other = start_with(options);
+    for (int i = 0; i < 6; i++)
+        ids[i] = list(greedy, "wait");
+    await_waiting(3);
+    first = list(second, "wait");
+    await_waiting(4);
+    for (int i = 0; i < 2; i++)
+        waits[i] = list(third, "any");
+    ping(third);
+    await_ok(other, list(other, "any"));
+    CHECK_INT(count(&handlers.others), before + 1);
+    CHECK_INT(count(&handlers.waiting), 4);
+    let_go_on(true);
+    await_ok(second, first);
+    for (int i = 0; i < 2; i++)
+        await_ok(third, waits[i]);
+    for (int i = 0; i < 6; i++)
+        await_ok(greedy, ids[i]);
+    stop(greedy);
+    stop(second);
+    stop(third);
+    stop(other);
+    zrpc_workpool_close(options.pool);
+    zrpc_grpc_ledger_free(options.server.ledger);
+    let_go_on(false);
+}
+
 /* They come in one read. The first time the pool has to start its threads, then they idle. */
 static void handlers_that_block_hold_up_no_others(void)
 {
@@ -316,7 +352,7 @@ static void an_interceptor_may_block_whatever_the_method(void)
     int32_t held;
 
     CHECK_OK(zrpc_workpool_new(3, 100, &pool, NULL));
-    c = start_with(pool, 2, hold_pings);
+    c = start_with((struct zrpc_grpc_conn_options){.pool = pool, .intercept = hold_pings});
     held = send_ping(c);
     await_waiting(1);
     await_ok(c, list(c, "any"));
@@ -330,6 +366,7 @@ static void an_interceptor_may_block_whatever_the_method(void)
 
 static const struct zrpc_test tests[] = {
     {"a client has its share of the handlers", a_client_has_its_share_of_the_handlers},
+    {"so it has with many connections", so_it_has_with_many_connections},
     {"handlers that block hold up no others", handlers_that_block_hold_up_no_others},
     {"what is cancelled before its turn never runs", what_is_cancelled_before_its_turn_never_runs},
     {"an interceptor may block, whatever the method", an_interceptor_may_block_whatever_the_method},

@@ -71,6 +71,14 @@ static void take_header(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call
             headers[i].handler(s, call, value);
 }
 
+/* Nothing of it is looked at, and the client is told that it may send the call again. */
+static int refuse_stream(struct zrpc_grpc_server *s, int32_t stream_id)
+{
+    int rv = nghttp2_submit_rst_stream(s->h2.ng, NGHTTP2_FLAG_NONE, stream_id, NGHTTP2_REFUSED_STREAM);
+
+    return rv == 0 ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
 static int on_begin_headers_cb(nghttp2_session *ng, const nghttp2_frame *frame, void *user_data)
 {
     struct zrpc_grpc_server *s = user_data;
@@ -82,9 +90,13 @@ static int on_begin_headers_cb(nghttp2_session *ng, const nghttp2_frame *frame, 
             zrpc_h2_fields_begin(&call->fields, ZRPC_H2_TRAILERS);
         return 0;
     }
+    if (!zrpc_grpc_account_open_stream(&s->member))
+        return refuse_stream(s, frame->hd.stream_id);
     call = zrpc_grpc_server_new_call(s, frame->hd.stream_id);
-    if (call == NULL)
+    if (call == NULL) {
+        zrpc_grpc_account_give_back(&s->member, (struct grpc_use){.streams = 1});
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
     zrpc_h2_fields_begin(&call->fields, ZRPC_H2_REQUEST);
     if (nghttp2_session_set_stream_user_data(ng, frame->hd.stream_id, call) == 0)
         return 0;

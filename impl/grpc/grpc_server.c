@@ -18,6 +18,8 @@ void zrpc_grpc_server_dispose_call(struct zrpc_grpc_server *s, struct zrpc_grpc_
     s->n_calls--;
     zrpc_grpc_server_drop_request(s, call);
     zrpc_grpc_server_drop_response(s, call);
+    if (!call->closed)
+        zrpc_grpc_account_give_back(&s->member, (struct grpc_use){.streams = 1});
     free(call);
 }
 
@@ -54,6 +56,7 @@ static void close_call(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call 
 {
     atomic_store(&call->context.cancelled, true);
     call->closed = true;
+    zrpc_grpc_account_give_back(&s->member, (struct grpc_use){.streams = 1});
     if (call->stage != ZRPC_GRPC_TAKEN) /* who has taken it gives it back by finish() */
         zrpc_grpc_server_dispose_call(s, call);
 }
@@ -229,10 +232,11 @@ int zrpc_grpc_server_new(const struct zrpc_grpc_server_options *options, zrpc_ti
     s->options = *options;
     set_defaults(&s->options);
     settings[0].value = s->options.max_streams;
-    zrpc_grpc_server_budget_init(s);
     s->next_time = ZRPC_NEVER;
     s->final_goaway_at = ZRPC_NEVER;
-    rc = zrpc_h2_init(&s->h2, &config, now, err);
+    rc = zrpc_grpc_server_budget_init(s, err);
+    if (rc == 0)
+        rc = zrpc_h2_init(&s->h2, &config, now, err);
     if (rc < 0) {
         zrpc_grpc_server_free(s);
         return rc;
@@ -248,16 +252,8 @@ void zrpc_grpc_server_free(struct zrpc_grpc_server *s)
     while (s->calls != NULL)
         zrpc_grpc_server_dispose_call(s, s->calls);
     zrpc_h2_dispose(&s->h2);
+    zrpc_grpc_account_leave(&s->member);
     free(s);
-}
-
-struct zrpc_grpc_server_call *zrpc_grpc_server_next(struct zrpc_grpc_server *s)
-{
-    struct zrpc_grpc_server_call *call = zrpc_grpc_server_startable(s);
-
-    if (call != NULL)
-        zrpc_grpc_server_take(s, call);
-    return call;
 }
 
 int zrpc_grpc_server_finish(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call,
@@ -267,7 +263,8 @@ int zrpc_grpc_server_finish(struct zrpc_grpc_server *s, struct zrpc_grpc_server_
     bool wanted = !call->closed && !call->answered;
     int rv = 0;
 
-    zrpc_grpc_server_drop_request(s, call);
+    if (!wanted || status != ZRPC_GRPC_OK)
+        zrpc_grpc_server_drop_request(s, call);
     if (wanted && status != ZRPC_GRPC_OK)
         rv = zrpc_grpc_server_answer_http(s, call, "200", status, text);
     else if (wanted && zrpc_grpc_server_keep_response(s, call, response))
@@ -351,7 +348,7 @@ zrpc_time zrpc_grpc_server_wakeup(const struct zrpc_grpc_server *s)
 {
     zrpc_time when = zrpc_earlier(s->next_time, zrpc_keepalive_wakeup(&s->h2.keepalive));
 
-    if (zrpc_grpc_server_startable(s) != NULL)
+    if (zrpc_grpc_server_startable(s))
         return s->h2.now;
     return zrpc_earlier(zrpc_earlier(when, unread_at(s)), s->final_goaway_at);
 }
@@ -374,6 +371,21 @@ void zrpc_grpc_server_cancel_all(struct zrpc_grpc_server *s)
 {
     for (struct zrpc_grpc_server_call *call = s->calls; call != NULL; call = call->next)
         atomic_store(&call->context.cancelled, true);
+    zrpc_grpc_account_no_start(&s->member); /* nobody takes its turn */
+}
+
+void zrpc_grpc_server_disconnected(struct zrpc_grpc_server *s)
+{
+    struct zrpc_grpc_server_call *next;
+
+    for (struct zrpc_grpc_server_call *call = s->calls; call != NULL; call = next) {
+        next = call->next;
+        if (call->closed)
+            continue;
+        nghttp2_session_set_stream_user_data(s->h2.ng, call->stream_id, NULL);
+        close_call(s, call);
+    }
+    zrpc_grpc_account_no_start(&s->member);
 }
 
 int zrpc_grpc_server_input(struct zrpc_grpc_server *s, zrpc_time now, struct zrpc_view in,

@@ -1,10 +1,11 @@
 /*
- * The server session's inside: grpc_request.c reads requests, grpc_budget.c bounds what they and their
- * answers cost, grpc_server.c has all else.
+ * The server session's inside: grpc_request.c reads requests, grpc_budget.c asks the client's account
+ * (grpc_account.h) for what they and their answers cost, grpc_server.c has all else.
  */
 #ifndef ZRPC_GRPC_SERVER_IMPL_H
 #define ZRPC_GRPC_SERVER_IMPL_H
 
+#include "grpc/grpc_account.h"
 #include "grpc/h2.h"
 #include "zrpc/grpc_server.h"
 
@@ -23,16 +24,10 @@ struct zrpc_grpc_server {
     size_t n_calls;
     struct zrpc_grpc_server_queue large; /* requests that wait for leave to be sent */
     struct zrpc_grpc_server_queue ready; /* for a handler */
-    unsigned taken, at_work;             /* calls that are taken; those of them that are not prompt */
-    /* of the budget, in bytes */
-    size_t open_windows;   /* what all streams may send without leave */
-    size_t granted;        /* to large requests */
-    size_t granted_max;    /* ... at once */
-    size_t share;          /* kept for each call that is taken, above all for its response */
-    size_t unsent;         /* responses */
-    size_t held, peak;     /* what all this has come to */
-    zrpc_time progress_at; /* when the client last took of any response */
-    zrpc_time next_time;   /* when a call next needs attention, or earlier */
+    struct grpc_member member;           /* of the client's account */
+    size_t unsent;                       /* bytes of responses */
+    zrpc_time progress_at;               /* when the client last took of any response */
+    zrpc_time next_time;                 /* when a call next needs attention, or earlier */
     bool shut_down;
     zrpc_time final_goaway_at; /* ZRPC_NEVER: not due */
 };
@@ -57,7 +52,7 @@ int zrpc_grpc_server_reset_call(struct zrpc_grpc_server *s, struct zrpc_grpc_ser
 void zrpc_grpc_server_add_request_callbacks(nghttp2_session_callbacks *cb);
 
 /* grpc_budget.c */
-void zrpc_grpc_server_budget_init(struct zrpc_grpc_server *s);
+int zrpc_grpc_server_budget_init(struct zrpc_grpc_server *s, struct zrpc_error *err);
 void zrpc_grpc_server_enqueue(struct zrpc_grpc_server_queue *queue, struct zrpc_grpc_server_call *call);
 void zrpc_grpc_server_leave_queue(struct zrpc_grpc_server_call *call);
 /* Counts anew what the call holds. */
@@ -66,12 +61,11 @@ void zrpc_grpc_server_account(struct zrpc_grpc_server *s, struct zrpc_grpc_serve
 void zrpc_grpc_server_ask_leave(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call);
 /* Widens the windows of large requests as far as there is room. One of nghttp2's codes. */
 int zrpc_grpc_server_give_leave(struct zrpc_grpc_server *s);
-/* The next call that may be handled, if any. */
-struct zrpc_grpc_server_call *zrpc_grpc_server_startable(const struct zrpc_grpc_server *s);
-void zrpc_grpc_server_take(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call);
+/* zrpc_grpc_server_next() would take a call now. */
+bool zrpc_grpc_server_startable(const struct zrpc_grpc_server *s);
 /* Neither handler nor session needs the request any more. */
 void zrpc_grpc_server_drop_request(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call);
-/* False: there is no room. */
+/* The same for a taken call, of which a response is kept. False: there is no room for it. */
 bool zrpc_grpc_server_keep_response(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call,
                                     struct zrpc_buf *response);
 void zrpc_grpc_server_drop_response(struct zrpc_grpc_server *s, struct zrpc_grpc_server_call *call);

@@ -6,6 +6,7 @@ struct zrpc_grpchelper_server {
     struct zrpc_grpchelper_options options;
     struct zrpc_netadaptor *adaptor;
     struct zrpc_workpool *pool;
+    struct zrpc_grpc_ledger *ledger;
 };
 
 static void stop_conn(void *conn, zrpc_time deadline)
@@ -50,6 +51,7 @@ static int serve(void *ctx, struct zrpc_netconn *conn, struct zrpc_error *err)
                    .n_services = o->n_services,
                    .request_max = o->request_max,
                    .response_max = o->response_max,
+                   .ledger = s->ledger,
                    .handlers_max = client_threads(o)},
         .pool = s->pool,
         .intercept = o->intercept,
@@ -75,6 +77,8 @@ int zrpc_grpchelper_server_new(const struct zrpc_grpchelper_options *options,
     if (o->handler_threads == 0)
         o->handler_threads = ZRPC_GRPCHELPER_HANDLERS_DEFAULT;
     rc = zrpc_workpool_new(o->handler_threads, o->max_connections * client_threads(o), &s->pool, err);
+    if (rc == 0)
+        rc = zrpc_grpc_ledger_new(&s->ledger, err);
     if (rc == 0) {
         const struct zrpc_netadaptor_options adaptor = {
             .serve = serve,
@@ -117,6 +121,7 @@ void zrpc_grpchelper_server_free(struct zrpc_grpchelper_server *s)
         return;
     zrpc_netadaptor_free(s->adaptor);
     zrpc_workpool_close(s->pool);
+    zrpc_grpc_ledger_free(s->ledger);
     free(s);
 }
 

@@ -20,7 +20,8 @@
 
 #define LONG (3600 * ZRPC_SECOND) /* a time that must not be what ends a test */
 
-/* The service: its answer to a ping is who asks. A message "slow" is answered when the call is cancelled. */
+/* The service: its answer to a ping is who asks. A message "slow" is answered when the call is cancelled,
+ * "nap" after a while. */
 struct fixture {
     struct loglines lines;
     struct zrpc_log log;
@@ -29,9 +30,21 @@ struct fixture {
     char address[ZRPC_ADDRESS_MAX]; /* HOST:PORT */
     bool tls;
     atomic_int slow;
+    atomic_int naps, most_naps; /* at the same time */
     pthread_t thread;
     int rc;
 };
+
+/* For others to come, if they may. */
+static void take_nap(struct fixture *f)
+{
+    int now = atomic_fetch_add(&f->naps, 1) + 1, most = atomic_load(&f->most_naps);
+
+    while (now > most && !atomic_compare_exchange_weak(&f->most_naps, &most, now))
+        continue;
+    usleep(20000);
+    atomic_fetch_sub(&f->naps, 1);
+}
 
 static int who_am_i(void *ctx, struct zrpc_call *call, const ProtobufCMessage *req, ProtobufCMessage *res,
                     struct zrpc_error *err)
@@ -44,6 +57,8 @@ static int who_am_i(void *ctx, struct zrpc_call *call, const ProtobufCMessage *r
         while (!atomic_load(&call->cancelled))
             usleep(1000);
     }
+    if (strcmp(((const Zrpc__Pb__PingReq *)req)->message, "nap") == 0)
+        take_nap(f);
     answer->echo = strdup(call->client_identity);
     return answer->echo != NULL ? 0 : zrpc_fail(err, ZRPC_ERR_NOMEM, "no memory");
 }
@@ -100,13 +115,15 @@ static void stop(struct fixture *f)
 
 static struct zrpc_dialer *dialer_as(const struct fixture *f, const char *name)
 {
-    const struct zrpc_tls_files files = tls_files_of("ca", name);
     struct zrpc_dialer *dialer = NULL;
 
-    if (f->tls)
+    if (f->tls) {
+        const struct zrpc_tls_files files = tls_files_of("ca", name);
+
         CHECK_OK(zrpc_tls_dialer(f->address, &files, "server1", 0, &dialer, NULL));
-    else
+    } else {
         CHECK_OK(zrpc_tcp_dialer(f->address, 0, &dialer, NULL));
+    }
     return dialer;
 }
 
@@ -290,6 +307,31 @@ static void the_grace_period_cancels_calls(void)
     CHECK(failed != NULL);
 }
 
+static void *ask_for_nap(void *arg)
+{
+    struct zrpc_error err;
+
+    CHECK_OK(ask(arg, "client", "nap", &err));
+    return NULL;
+}
+
+static void a_client_has_a_quarter_of_the_handlers(void)
+{
+    struct zrpc_grpc_service service;
+    pthread_t threads[6];
+    struct fixture f;
+
+    prepare(&f, &service);
+    f.options.handler_threads = 8;
+    start(&f, false, 0);
+    for (int i = 0; i < 6; i++)
+        CHECK_INT(pthread_create(&threads[i], NULL, ask_for_nap, &f), 0);
+    for (int i = 0; i < 6; i++)
+        pthread_join(threads[i], NULL);
+    CHECK(atomic_load(&f.most_naps) <= 2);
+    stop(&f);
+}
+
 static int no_entry(void *ctx, struct zrpc_call *call, struct zrpc_error *err)
 {
     (void)ctx;
@@ -352,6 +394,7 @@ static const struct zrpc_test tests[] = {
     {"200 half-open connections delay nobody", half_open_connections_delay_nobody},
     {"200 half-open handshakes time out", half_open_handshakes_time_out},
     {"the grace period cancels calls", the_grace_period_cancels_calls},
+    {"a client has a quarter of the handlers", a_client_has_a_quarter_of_the_handlers},
     {"an interceptor can refuse", an_interceptor_can_refuse},
     {"scarcity", scarcity},
     {NULL, NULL},

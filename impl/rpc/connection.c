@@ -76,6 +76,7 @@ static int serve_control(struct zrpc_server *s, struct zrpc_netconn *conn, struc
                    .n_services = 1,
                    .request_max = s->options.control_request_max,
                    .response_max = s->options.control_response_max,
+                   .ledger = s->ledger,
                    .budget = s->options.control_budget,
                    .handlers_max = s->options.client_threads,
                    .stall_timeout = s->options.control_stall_timeout},

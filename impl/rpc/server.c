@@ -67,6 +67,8 @@ int zrpc_server_new(const struct zrpc_server_options *options, struct zrpc_serve
     rc = zrpc_netadaptor_new(&adaptor, &s->adaptor, err);
     if (rc == 0)
         rc = make_pools(s, err);
+    if (rc == 0)
+        rc = zrpc_grpc_ledger_new(&s->ledger, err);
     if (rc < 0) {
         zrpc_server_close(s);
         return rc;
@@ -83,6 +85,7 @@ void zrpc_server_close(struct zrpc_server *s)
     zrpc_workpool_close(s->data_pools.handlers);
     zrpc_workpool_close(s->data_pools.finishers);
     zrpc_workpool_close(s->control_pool);
+    zrpc_grpc_ledger_free(s->ledger);
     free(s);
 }
 

@@ -5,6 +5,7 @@
 #define ZRPC_RPC_SERVER_INTERNAL_H
 
 #include "zrpc/dataconn.h"
+#include "zrpc/grpc_server.h"
 #include "zrpc/netadaptor.h"
 #include "zrpc/server.h"
 #include "zrpc/workpool.h"
@@ -13,6 +14,7 @@ struct zrpc_server {
     struct zrpc_server_options options;
     struct zrpc_netadaptor *adaptor;
     struct zrpc_workpool *control_pool;
+    struct zrpc_grpc_ledger *ledger; /* of the clients on control connections */
     struct zrpc_dataconn_pools data_pools;
 };
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "testing/suite.h"
+#include "zrpc/client.h"
 #include "zrpc/connect.h"
 #include "zrpc/dataconn.h"
 #include "zrpc/transport.h"
@@ -17,9 +18,10 @@
 static const struct zrpc_connect_options patient = {LONG, LONG};
 static const struct zrpc_dataconn_options data_options = {0};
 
-/* The handler: a send without end, that notes when it is over. */
+/* The handler: a send without end, that notes when it is over, and a list that takes its time. */
 struct streams {
     atomic_int open, closed;
+    atomic_int lists, most_lists; /* at work at the same time */
 };
 
 static ssize_t zeros(void *ctx, void *buf, size_t len, struct zrpc_error *err)
@@ -49,7 +51,24 @@ static int handle_send(void *ctx, struct zrpc_call *call, const Zrpc__Pb__SendRe
     return 0;
 }
 
-static const struct zrpc_handler_ops handler_ops = {.send = handle_send};
+static int handle_list(void *ctx, struct zrpc_call *call, const Zrpc__Pb__ListFilesystemReq *req,
+                       Zrpc__Pb__ListFilesystemRes *res, struct zrpc_error *err)
+{
+    struct streams *s = ctx;
+    int now = atomic_fetch_add(&s->lists, 1) + 1, most = atomic_load(&s->most_lists);
+
+    (void)call;
+    (void)req;
+    (void)res;
+    (void)err;
+    while (now > most && !atomic_compare_exchange_weak(&s->most_lists, &most, now))
+        continue;
+    usleep(20000); /* for others to come, if they may */
+    atomic_fetch_sub(&s->lists, 1);
+    return 0;
+}
+
+static const struct zrpc_handler_ops handler_ops = {.send = handle_send, .list_filesystems = handle_list};
 
 struct fixture {
     struct streams streams;
@@ -256,6 +275,40 @@ static void connections_above_the_limit_are_closed(void)
     stop(&f);
 }
 
+static void *list_once(void *arg)
+{
+    Zrpc__Pb__ListFilesystemReq req = ZRPC__PB__LIST_FILESYSTEM_REQ__INIT;
+    Zrpc__Pb__ListFilesystemRes *res = NULL;
+
+    CHECK_OK(zrpc_client_list_filesystems(arg, NULL, &req, &res, NULL));
+    if (res != NULL)
+        zrpc__pb__list_filesystem_res__free_unpacked(res, NULL);
+    return NULL;
+}
+
+static void connections_of_a_client_share_its_handlers(void)
+{
+    enum { CLIENTS = 6 };
+    const struct zrpc_client_options options = {.connect = patient};
+    struct zrpc_client *clients[CLIENTS];
+    pthread_t threads[CLIENTS];
+    struct fixture f;
+
+    prepare(&f);
+    f.options.client_threads = 2;
+    start(&f);
+    for (int i = 0; i < CLIENTS; i++) {
+        CHECK_OK(zrpc_client_new(f.dialer, &options, &clients[i], NULL));
+        CHECK_INT(pthread_create(&threads[i], NULL, list_once, clients[i]), 0);
+    }
+    for (int i = 0; i < CLIENTS; i++) {
+        pthread_join(threads[i], NULL);
+        zrpc_client_close(clients[i]);
+    }
+    CHECK(atomic_load(&f.streams.most_lists) <= 2);
+    stop(&f);
+}
+
 /* A client in the middle of a stream that has no end: it goes on until `bytes` have come. */
 struct client {
     struct fixture *f;
@@ -448,6 +501,7 @@ static const struct zrpc_test tests[] = {
     {"a failed control connection is in the log of control",
      a_failed_control_connection_is_in_the_log_of_control},
     {"connections above the limit are closed", connections_above_the_limit_are_closed},
+    {"connections of a client share its handlers", connections_of_a_client_share_its_handlers},
     {"a stopping server lets requests end", a_stopping_server_lets_requests_end},
     {"the second stop cancels requests", the_second_stop_cancels_requests},
     {"a grace period ends", a_grace_period_ends},

@@ -20,8 +20,8 @@
 struct zrpc_grpc_conn;
 
 struct zrpc_grpc_conn_options {
-    struct zrpc_grpc_server_options server;
-    struct zrpc_workpool *pool; /* NULL: all handlers run on the connection's own thread */
+    struct zrpc_grpc_server_options server; /* wake is set here */
+    struct zrpc_workpool *pool;             /* NULL: all handlers run on the connection's own thread */
     /* Optional: runs before each handler, on the pool as it may block; may set call->user, or refuse as a
      * handler does. */
     int (*intercept)(void *ctx, struct zrpc_call *call, struct zrpc_error *err);

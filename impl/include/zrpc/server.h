@@ -12,11 +12,12 @@
 #define ZRPC_SERVER_GRACE_DEFAULT       (10 * ZRPC_SECOND)
 
 struct zrpc_server_options {
-    struct zrpc_handler handler;     /* without ops: only pings are answered */
-    unsigned max_connections;        /* further ones are closed at once; 0: the default */
-    unsigned handler_threads;        /* for control calls; 0: 64. Data requests: one for each connection */
-    unsigned client_threads;         /* of them, those that one control connection may occupy; 0: a quarter */
-    size_t control_budget;           /* bytes that one may make us hold: zrpc/grpc_server.h; 0: its default */
+    struct zrpc_handler handler; /* without ops: only pings are answered */
+    unsigned max_connections;    /* further ones are closed at once; 0: the default */
+    unsigned handler_threads;    /* for control calls; 0: 64. Data requests: one for each connection */
+    /* What one client may have on all its control connections (zrpc/grpc_server.h; 0: the default): */
+    unsigned client_threads;         /* of handler_threads; a quarter */
+    size_t control_budget;           /* bytes that it may make us hold */
     zrpc_time control_stall_timeout; /* how long an answer may lie unread; likewise */
     zrpc_time handshake_timeout;     /* ZR-HS-*; zrpc_server_options_env() has the default */
     zrpc_time label_timeout;         /* ZR-MUX-*; likewise */
