@@ -1,3 +1,5 @@
+#include <poll.h>
+
 #include "replicate/model.h"
 #include "zrpc/server.h"
 #include "zrpc/transport.h"
@@ -299,6 +301,40 @@ static void tokens_that_are_not_taken(void)
     }
 }
 
+static int claim_success(void *ctx, const struct zrpc_replicate_call *call, const Zrpc__Pb__ReceiveReq *req,
+                         struct zrpc_source *source, struct zrpc_error *err)
+{
+    uint8_t byte;
+    ssize_t n;
+
+    (void)ctx, (void)call, (void)req;
+    while ((n = source->ops->read(source->ctx, &byte, 1, err)) == ZRPC_ERR_AGAIN) {
+        struct pollfd fd = zrpc_source_wait(source);
+
+        (void)poll(&fd, 1, 100);
+    }
+    CHECK_INT((int)n, 1);
+    return 0;
+}
+
+/* A receiver that has not read the stream cannot have it. */
+static void success_before_the_end_is_none(void)
+{
+    struct zrpc_replicate_peer_ops ops;
+    struct fixture f;
+
+    setup(&f, false, false);
+    ops = *f.to.peer.ops;
+    ops.receive = claim_success;
+    f.to.peer.ops = &ops;
+    f.options.attempts = 1;
+    CHECK_OK(replicate(&f));
+    CHECK_INT(f.result.failed, 1);
+    CHECK_INT(f.result.steps, 0);
+    CHECK_STR(f.last, "@1: receiver: success before the stream's end");
+    teardown(&f);
+}
+
 static void attempts_are_bounded(void)
 {
     struct fixture f;
@@ -456,6 +492,7 @@ static const struct zrpc_test tests[] = {
     {"a placeholder is filled", a_placeholder_is_filled},
     {"tokens come first", tokens_come_first},
     {"tokens that are not taken", tokens_that_are_not_taken},
+    {"success before the end is none", success_before_the_end_is_none},
     {"attempts are bounded", attempts_are_bounded},
     {"what is kept counts as progress", what_is_kept_counts_as_progress},
     {"a lost answer is looked up", a_lost_answer_is_looked_up},
