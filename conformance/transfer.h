@@ -17,8 +17,8 @@ struct zrpc_transfer {
     zrpc_time patience; /* for the answer: promptly, unless the case says otherwise */
 };
 
-/* Content that the offer's receive takes: `size` bytes where any will do, else the stream of send.full or of a
- * file. False when the run is decided. */
+/* Content that the offer's receive takes: `size` bytes where any will do, else the stream of send.full or of
+ * a file. False when the run is decided. */
 bool zrpc_transfer_content(struct zrpc_run *run, const struct zrpc_offer *offer, size_t size,
                            struct zrpc_view *out);
 /* Gets the content, opens a data connection and sends the request. */

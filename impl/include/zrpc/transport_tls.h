@@ -27,8 +27,8 @@ struct zrpc_tls_files {
     const char *ca, *cert, *key;
 };
 
-/* Reads the files as a listener or dialer would, keeps nothing: ZRPC_ERR_USAGE names the first bad one and why.
- * Those that are NULL are left out; a key without its certificate is only read. */
+/* Reads the files as a listener or dialer would, keeps nothing: ZRPC_ERR_USAGE names the first bad one and
+ * why. Those that are NULL are left out; a key without its certificate is only read. */
 int zrpc_tls_files_check(const struct zrpc_tls_files *files, struct zrpc_error *err);
 
 /* An accepted wire's `authenticate` does the handshake, within `handshake_timeout`, and takes the common name
