@@ -64,6 +64,7 @@ struct zrpc_eval_listening {
     const char *configuration;
     struct zrpc_listener *listener;
     struct zrpc_dialer *dialer;
+    unsigned vanished; /* ends */
 };
 
 /* The name and the text are borrowed. */
