@@ -44,6 +44,9 @@ int zrpc_eval_digest(struct zrpc_view bytes, char out[static 65], struct zrpc_er
 /* "2026-11-22T15:04:05Z". Returns out. */
 #define EVAL_DATE_MAX 32
 const char *zrpc_eval_date(time_t date, char out[static EVAL_DATE_MAX]);
+/* Those that a transport's conduct depends on, as they are running. Returns out. */
+#define EVAL_LIBRARIES_MAX 128
+const char *zrpc_eval_libraries(char out[static EVAL_LIBRARIES_MAX]);
 /* What the transport says of its configuration, or "". */
 const char *zrpc_eval_configuration(const struct zrpc_evaluated *transport);
 

@@ -52,7 +52,7 @@ static void add_fact(struct zrpc_buf *out, const char *term, const char *text)
 static void add_facts(struct zrpc_buf *out, const struct zrpc_eval_results *results,
                       const struct zrpc_evaluated *transport)
 {
-    char date[EVAL_DATE_MAX], text[400];
+    char date[EVAL_DATE_MAX], libraries[EVAL_LIBRARIES_MAX], text[400];
     struct utsname host;
 
     uname(&host);
@@ -60,6 +60,7 @@ static void add_facts(struct zrpc_buf *out, const struct zrpc_eval_results *resu
     add_fact(out, "transport", transport->ops->name);
     add_fact(out, "configuration", zrpc_eval_configuration(transport));
     add_fact(out, "evaluator", "wireevaluator " ZRPC_VERSION);
+    add_fact(out, "libraries", zrpc_eval_libraries(libraries));
     snprintf(text, sizeof text, "%s %s, %s", host.sysname, host.release, host.machine);
     add_fact(out, "kernel", text);
     add_fact(out, "date", zrpc_eval_date(results->date, date));

@@ -1,4 +1,6 @@
+#include <gnu/libc-version.h>
 #include <jansson.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +27,13 @@ const char *zrpc_eval_date(time_t date, char out[static EVAL_DATE_MAX])
     out[0] = '\0';
     if (gmtime_r(&date, &tm) != NULL)
         strftime(out, EVAL_DATE_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    return out;
+}
+
+const char *zrpc_eval_libraries(char out[static EVAL_LIBRARIES_MAX])
+{
+    snprintf(out, EVAL_LIBRARIES_MAX, "%s; GNU C library %s", OpenSSL_version(OPENSSL_VERSION),
+             gnu_get_libc_version());
     return out;
 }
 
@@ -117,7 +126,7 @@ int zrpc_eval_certificate_json(const struct zrpc_eval_results *results,
                                struct zrpc_error *err)
 {
     json_t *cases = json_array(), *counts = json_object(), *root;
-    char date[EVAL_DATE_MAX], *text = NULL;
+    char date[EVAL_DATE_MAX], libraries[EVAL_LIBRARIES_MAX], *text = NULL;
     struct utsname host;
     int rc = 0;
 
@@ -128,15 +137,16 @@ int zrpc_eval_certificate_json(const struct zrpc_eval_results *results,
     for (size_t i = 0; i < results->n; i++)
         (void)json_array_append_new(cases, result_json(&results->rows[i]));
     root = json_pack(
-        "{s:s, s:o, s:o, s:b, s:b, s:s, s:s, s:s, s:s, s:I, s:I, s:i, s:i, s:I, s:I, s:I, s:o, s:o}",
+        "{s:s, s:o, s:o, s:b, s:b, s:s, s:o, s:s, s:s, s:s, s:I, s:I, s:i, s:i, s:I, s:I, s:I, s:o, s:o}",
         "format", EVAL_CERTIFICATE_FORMAT, "transport", text_json(transport->ops->name), "configuration",
         text_json(zrpc_eval_configuration(transport)), "certified",
         zrpc_eval_results_good(results) && results->complete, "complete", results->complete, "version",
-        ZRPC_VERSION, "kernel", host.release, "machine", host.machine, "date",
-        zrpc_eval_date(results->date, date), "seed", (json_int_t)(results->seed & INT64_MAX), "bulk",
-        (json_int_t)results->bulk, "repeat", (int)results->repeat, "jobs", (int)results->lanes, "took_us",
-        microseconds(results->took), "fastest_pass_us", microseconds(results->fastest), "slowest_pass_us",
-        microseconds(results->slowest), "counts", counts, "cases", cases);
+        ZRPC_VERSION, "libraries", text_json(zrpc_eval_libraries(libraries)), "kernel", host.release,
+        "machine", host.machine, "date", zrpc_eval_date(results->date, date), "seed",
+        (json_int_t)(results->seed & INT64_MAX), "bulk", (json_int_t)results->bulk, "repeat",
+        (int)results->repeat, "jobs", (int)results->lanes, "took_us", microseconds(results->took),
+        "fastest_pass_us", microseconds(results->fastest), "slowest_pass_us", microseconds(results->slowest),
+        "counts", counts, "cases", cases);
     if (root == NULL)
         return zrpc_fail(err, ZRPC_ERR_NOMEM, "the certificate");
     rc = seal(root, err);

@@ -166,16 +166,16 @@ static bool counts_fit(const json_t *counts, const json_t *cases)
 
 static int check_content(json_t *root, struct zrpc_eval_verified *out, struct zrpc_error *err)
 {
-    const char *format, *transport, *version, *date, *kernel, *configuration;
+    const char *format, *transport, *version, *libraries, *date, *kernel, *configuration;
     int certified, complete, repeat, good = 1;
     json_int_t seed;
     json_t *cases, *row;
     size_t i;
 
-    if (json_unpack(root, "{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:I, s:i, s:o}", "format", &format,
-                    "transport", &transport, "configuration", &configuration, "version", &version, "kernel",
-                    &kernel, "date", &date, "certified", &certified, "complete", &complete, "seed", &seed,
-                    "repeat", &repeat, "cases", &cases) < 0 ||
+    if (json_unpack(root, "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:I, s:i, s:o}", "format", &format,
+                    "transport", &transport, "configuration", &configuration, "version", &version,
+                    "libraries", &libraries, "kernel", &kernel, "date", &date, "certified", &certified,
+                    "complete", &complete, "seed", &seed, "repeat", &repeat, "cases", &cases) < 0 ||
         strcmp(format, EVAL_CERTIFICATE_FORMAT) != 0)
         return bad(err, "not a certificate, or not of this format: " EVAL_CERTIFICATE_FORMAT);
     json_array_foreach(cases, i, row)
