@@ -66,6 +66,12 @@ static int open_client(struct replicate *x, struct end *e, struct zrpc_error *er
     return 0;
 }
 
+/* Ends that are pools are this command's own: what reads endpoints does not know them. */
+static bool looks_like_server(const char *endpoint)
+{
+    return strncmp(endpoint, "tcp:", 4) == 0 || strncmp(endpoint, "config:", 7) == 0;
+}
+
 static int open_end(struct replicate *x, struct end *e, enum zrpc_endpoint_role role, struct zrpc_error *err)
 {
     bool local = e->endpoint != NULL && pool_is_spec(e->endpoint);
@@ -80,6 +86,13 @@ static int open_end(struct replicate *x, struct end *e, enum zrpc_endpoint_role 
     if (!local && (e->root != NULL || e->faults != NULL))
         return zrpc_fail(err, ZRPC_ERR_USAGE, "--%s-%s is for a pool on this machine, but --%s is \"%s\"",
                          e->name, e->root != NULL ? "root" : "faults", e->name, e->endpoint);
+    if (!local && !looks_like_server(e->endpoint))
+        return zrpc_fail(err, ZRPC_ERR_USAGE,
+                         "--%s is \"%s\", expected tcp:HOST:PORT, config:FILE, zfs: or pool:FILE", e->name,
+                         e->endpoint);
+    if (e == &x->to && e->root == NULL && strcmp(e->endpoint, "zfs:") == 0)
+        return zrpc_fail(err, ZRPC_ERR_USAGE,
+                         "--to-root is missing: the dataset of this machine's pools that receives");
     rc = local ? open_pool(x, e, role, err) : open_client(x, e, err);
     return rc != 0 ? zrpc_error_prefix(err, rc, "--%s", e->name) : 0;
 }
