@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include "testing/alloc.h"
+#include "testing/hang.h"
 
-static const char *volatile current; /* for the alarm's message */
+static const char *volatile current, *volatile last_file = "(none)"; /* for the alarm's message */
+static volatile unsigned last_line;
 static const struct zrpc_test *all_tests;
 
 static unsigned test_seconds(void)
@@ -26,11 +28,16 @@ static unsigned test_seconds(void)
 
 static void on_alarm(int signo)
 {
-    static const char tail[] = ": out of time\n";
+    char line[400];
+    int n;
 
     (void)signo;
-    if (write(STDERR_FILENO, current, strlen(current)) < 0 || write(STDERR_FILENO, tail, sizeof tail - 1) < 0)
+    alarm(0);
+    n = snprintf(line, sizeof line, "%s: out of time after %u s; the last check was at %s:%u\n", current,
+                 test_seconds(), last_file, last_line);
+    if (write(STDERR_FILENO, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1) < 0)
         _exit(3);
+    zrpc_hang_report();
     _exit(2);
 }
 
@@ -70,6 +77,8 @@ static void run_current(void)
         if (strcmp(t->name, name) != 0)
             continue;
         current = t->name;
+        last_file = "(none)";
+        last_line = 0;
         alarm(test_seconds());
         run_and_check_leftovers(t);
         alarm(0);
@@ -111,11 +120,13 @@ static int add_tests(const char *suite, const struct zrpc_test *tests, int argc,
 
 int zrpc_suite_main(const char *suite, const struct zrpc_test *tests, int argc, char **argv)
 {
+    struct sigaction on_time_out = {.sa_handler = on_alarm};
     unsigned failed, ran;
 
     if (argc == 2 && strcmp(argv[1], "-l") == 0)
         return list(tests);
-    signal(SIGALRM, on_alarm);
+    zrpc_hang_prepare();
+    sigaction(SIGALRM, &on_time_out, NULL);
     all_tests = tests;
     if (add_tests(suite, tests, argc, argv) < 0)
         return 2;
@@ -142,6 +153,8 @@ static int assert_with(int held, const char *message, const char *file, unsigned
     static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
 
     pthread_mutex_lock(&one_at_a_time);
+    last_file = file;
+    last_line = line;
     CU_assertImplementation(held ? CU_TRUE : CU_FALSE, line, message, file, "", CU_FALSE);
     pthread_mutex_unlock(&one_at_a_time);
     return held;

@@ -7,7 +7,8 @@
  * Prints a line for each failed assertion and closes with `NAME: N passed, N failed`. Exit status 0 only when
  * at least one test ran and none failed. A test that leaves descriptors or child processes behind has failed;
  * assertions may come from any thread. Arguments select tests by substring; -l lists them. Each test gets
- * TEST_SECONDS (default 60, environment) and is ended with SIGALRM beyond that.
+ * TEST_SECONDS (default 60, environment) and is ended with SIGALRM beyond that, after a
+ * report of where its threads are (testing/hang.h).
  */
 #ifndef ZRPC_TESTING_SUITE_H
 #define ZRPC_TESTING_SUITE_H
