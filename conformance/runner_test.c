@@ -261,7 +261,7 @@ static void nothing_outlives_a_run(void)
     CHECK_INT(o.results.rows[0].verdict, ZRPC_VERDICT_PASS);
     CHECK_INT(o.results.rows[1].verdict, ZRPC_VERDICT_FAIL);
     CHECK_STR(o.results.rows[1].run->got, "number 3 speaks");
-    CHECK(zrpc_now() - began < 20 * ZRPC_SECOND);
+    CHECK(zrpc_now() - began < 90 * ZRPC_SECOND); /* not the 100 s that a case sleeps */
     finish(&o);
 }
 

@@ -50,7 +50,7 @@ start_sshd() {
         'KexAlgorithms curve25519-sha256' >"$scratch/sshd_config"
     "$(command -v sshd || echo /usr/sbin/sshd)" -D -e -f "$scratch/sshd_config" 2>"$scratch/sshd.log" &
     sshd=$!
-    for _ in {1..200}; do
+    for _ in {1..2000}; do
         grep -q 'Server listening' "$scratch/sshd.log" && return 0
         sleep 0.05
     done

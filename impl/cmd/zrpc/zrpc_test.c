@@ -283,14 +283,13 @@ static void a_timeout_is_exit_status_5_for_every_command(void)
     struct zrpc_listener *l;
 
     start();
+    setenv(ZRPC_HANDSHAKE_TIMEOUT_CLIENT_ENV, "1h", 1); /* so that it ends nothing */
     CHECK_OK(zrpc_tcp_listen("127.0.0.1:0", NULL, 0, &l, NULL));
     for (size_t i = 0; i < COMMANDS; i++) {
-        zrpc_time before = zrpc_now();
-
         if (!CHECK_INT(run_at(commands[i], "--timeout 50ms", l), 5))
             fprintf(stderr, "%s: %s\n", commands[i], errors);
-        CHECK(zrpc_now() - before < 5 * ZRPC_SECOND); /* the handshake's own timeout is 10 s */
     }
+    unsetenv(ZRPC_HANDSHAKE_TIMEOUT_CLIENT_ENV);
     l->ops->close(l);
     stop();
 }
@@ -310,7 +309,6 @@ static void an_interrupt_is_exit_status_6_for_every_command(void)
 {
     start();
     for (size_t i = 0; i < COMMANDS; i++) {
-        zrpc_time before = zrpc_now();
         struct zrpc_listener *l;
         pthread_t thread;
 
@@ -319,7 +317,6 @@ static void an_interrupt_is_exit_status_6_for_every_command(void)
         if (!CHECK_INT(run_at(commands[i], "--dial-timeout 0", l), 6))
             fprintf(stderr, "%s: %s\n", commands[i], errors);
         CHECK_CONTAINS(errors, "cancelled");
-        CHECK(zrpc_now() - before < 5 * ZRPC_SECOND);
         pthread_join(thread, NULL);
         l->ops->close(l);
     }
