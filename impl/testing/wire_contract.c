@@ -36,10 +36,11 @@ static bool make_conns(zrpc_make_pair *make_pair, struct zrpc_timeoutconn *out[2
            CHECK_OK(zrpc_timeoutconn_new(wires[1], &out[1], &err));
 }
 
+/* The one that was dialled last: closing it may wait until the other is closed, too. */
 static void close_conns(struct zrpc_timeoutconn *conns[2])
 {
-    zrpc_timeoutconn_close(conns[0]);
     zrpc_timeoutconn_close(conns[1]);
+    zrpc_timeoutconn_close(conns[0]);
 }
 
 /* Content that depends on where it is and which way it goes. */

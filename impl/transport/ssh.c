@@ -7,6 +7,8 @@
 #include "zrpc/transport_ssh.h"
 
 #define DIAL_FAILED_PATIENCE (50 * ZRPC_MILLISECOND) /* with an ssh that carries nothing yet */
+#define IDLE_MAX             ZRPC_SECOND             /* of an ssh that should end by itself */
+#define DELIVERY_MAX         (30 * ZRPC_SECOND)      /* what its buffers hold, at 2 Mbit/s */
 
 struct ssh_wire {
     struct zrpc_ssh_wire pair;
@@ -46,12 +48,16 @@ static void ssh_interrupt(struct zrpc_ssh_wire *pair)
     zrpc_ssh_process_terminate(&((struct ssh_wire *)pair)->process);
 }
 
-/* A wire that was half-closed has bytes under way that ssh should still deliver. */
+/* A wire that was half-closed has bytes under way that ssh should still deliver. If the peer has said all it
+ * has to say, nothing but that keeps ssh busy. */
 static void ssh_release(struct zrpc_ssh_wire *pair)
 {
     struct ssh_wire *w = (struct ssh_wire *)pair;
+    bool in_order = pair->write_closed && !atomic_load(&pair->failed);
 
-    zrpc_ssh_process_end(&w->process, pair->write_closed && !atomic_load(&pair->failed) ? ZRPC_SECOND : 0);
+    if (in_order && pair->at_eof)
+        zrpc_ssh_process_wait_while_busy(&w->process, IDLE_MAX, zrpc_now() + DELIVERY_MAX);
+    zrpc_ssh_process_end(&w->process, in_order && !pair->at_eof ? IDLE_MAX : 0);
     free(w);
 }
 

@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define TERM_TO_KILL ZRPC_SECOND /* ZR-SSH-008 */
+#define DOZE         (5 * ZRPC_MILLISECOND)
 
 enum { IN, OUT, ERR, PIPES };
 
@@ -151,7 +153,7 @@ static bool reap_if_ended(struct zrpc_ssh_process *p)
 static void doze(struct zrpc_ssh_process *p, zrpc_time now, zrpc_time deadline)
 {
     struct pollfd end = {.fd = p->stderr_fd, .events = POLLIN};
-    zrpc_time until = zrpc_earlier(deadline, now + 5 * ZRPC_MILLISECOND);
+    zrpc_time until = zrpc_earlier(deadline, now + DOZE);
 
     (void)poll(&end, 1, zrpc_poll_timeout(now, until));
     zrpc_ssh_process_listen(p);
@@ -165,6 +167,33 @@ bool zrpc_ssh_process_wait(struct zrpc_ssh_process *p, zrpc_time deadline, const
 
     for (; !reap_if_ended(p) && now < deadline && !zrpc_cancelled(cancel); now = zrpc_now())
         doze(p, now, deadline);
+    return p->ended;
+}
+
+/* That it has used; 0 where nobody knows. */
+static zrpc_time cpu_time(pid_t pid)
+{
+    struct timespec used;
+    clockid_t clock;
+
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) < 0)
+        return 0;
+    return used.tv_sec * ZRPC_SECOND + used.tv_nsec;
+}
+
+bool zrpc_ssh_process_wait_while_busy(struct zrpc_ssh_process *p, zrpc_time idle_max, zrpc_time deadline)
+{
+    zrpc_time now = zrpc_now(), before, idle = 0, used = 0, used_before;
+
+    while (!reap_if_ended(p) && idle < idle_max && now < deadline) {
+        doze(p, now, deadline);
+        before = now;
+        now = zrpc_now();
+        used_before = used;
+        used = cpu_time(p->pid);
+        /* What took longer than a doze was no time that it had either. */
+        idle = used == used_before ? idle + zrpc_earlier(now - before, 2 * DOZE) : 0;
+    }
     return p->ended;
 }
 

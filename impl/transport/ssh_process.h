@@ -30,6 +30,8 @@ void zrpc_ssh_process_listen(struct zrpc_ssh_process *p);
 /* Until it has ended, at most until `deadline` or cancelled: whether it has. What is left of its process
  * group is killed then. */
 bool zrpc_ssh_process_wait(struct zrpc_ssh_process *p, zrpc_time deadline, const struct zrpc_cancel *cancel);
+/* Until it has ended, has used no CPU time for `idle_max`, or `deadline`: whether it has ended. */
+bool zrpc_ssh_process_wait_while_busy(struct zrpc_ssh_process *p, zrpc_time idle_max, zrpc_time deadline);
 /* Has ended, with another status than 0. */
 bool zrpc_ssh_process_failed(const struct zrpc_ssh_process *p);
 /* Appends ": PROGRAM ended with status 255, saying: ..." as far as known to err's text. */

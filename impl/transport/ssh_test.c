@@ -199,6 +199,58 @@ static void half_close_each_way_first(void)
     }
 }
 
+/* An ssh that carries over, after BEGIN, ten bytes a second. */
+static const char *slow_script(void)
+{
+    char fifo[300], text[1500];
+
+    snprintf(fifo, sizeof fifo, "%s", zrpc_test_path("fifo"));
+    snprintf(text, sizeof text,
+             "mkfifo %s\n@SELF@ proxy %s client1 <%s &\nexec 3>%s >&-\nhead -c 31 >&3\n"
+             "for i in $(seq 20); do sleep 0.1; head -c 1 >&3; done\nexec 3>&-\nwait\n",
+             fifo, sockdir(), fifo, fifo);
+    return script("slow-ssh", text);
+}
+
+struct late_reader {
+    struct zrpc_wire *wire;
+    char text[32];
+    pthread_t thread;
+};
+
+static void *read_and_close(void *arg)
+{
+    struct late_reader *r = arg;
+    size_t have = 0;
+    ssize_t n;
+
+    while ((n = read_blocking(r->wire, r->text + have, sizeof r->text - 1 - have, NULL)) > 0)
+        have += (size_t)n;
+    zrpc_wire_close(r->wire);
+    return NULL;
+}
+
+static void closing_waits_for_what_ssh_has_to_deliver(void)
+{
+    struct zrpc_wire *wires[2];
+    struct late_reader reader = {0};
+    struct zrpc_error err;
+    char byte;
+
+    if (!CHECK_OK(connect_through(slow_script(), wires)))
+        return;
+    reader.wire = wires[1];
+    CHECK_OK(zrpc_wire_close_write(wires[1], &err));
+    CHECK_INT(read_blocking(wires[0], &byte, 1, &err), 0);
+    CHECK_INT(write_some(wires[0], "the last words", &err), 14);
+    CHECK_OK(zrpc_wire_close_write(wires[0], &err));
+    CHECK_INT(pthread_create(&reader.thread, NULL, read_and_close, &reader), 0);
+    zrpc_wire_close(wires[0]);
+    pthread_join(reader.thread, NULL);
+    CHECK_STR(reader.text, "the last words");
+    unlink(zrpc_test_path("fifo"));
+}
+
 static void command_line(void)
 {
     char text[512], line[512] = "";
@@ -678,6 +730,7 @@ static void scarcity(void)
 
 static const struct zrpc_test tests[] = {
     ZRPC_WIRE_CONTRACT_ROWS(ssh){"half-close, either side first", half_close_each_way_first},
+    {"closing waits for what ssh has to deliver", closing_waits_for_what_ssh_has_to_deliver},
     {"ssh's command line and environment", command_line},
     {"dialling fails, each for its reason", dialling_fails},
     {"dialling times out, and leaves no process", dialling_times_out},

@@ -32,8 +32,10 @@ struct zrpc_ssh_options {
  * not reach the daemon, ZRPC_ERR_TIMEOUT. The wire's failures, too, name what ssh said and how it ended.
  *
  * Closing ends ssh and reaps it, so it may take a while: after close_write ssh has a second to end by itself,
- * then SIGTERM, and after another second SIGKILL. The end of file is held back for up to 250 ms, to see
- * whether the peer has half-closed or is gone: then it is ZRPC_ERR_RESET. */
+ * then SIGTERM, and after another second SIGKILL. Where the peer's end of file has been read, too, that
+ * second begins when ssh does nothing any more, 30 s later at most: it may have much to deliver. The end of
+ * file is held back for up to 250 ms, to see whether the peer has half-closed or is gone: then it is
+ * ZRPC_ERR_RESET. */
 int zrpc_ssh_dialer(const struct zrpc_ssh_options *options, struct zrpc_dialer **out, struct zrpc_error *err);
 
 /* Listens on SOCKDIR/IDENTITY for each of the identities. A stale socket there is replaced; ZRPC_ERR_LISTEN
