@@ -52,7 +52,7 @@ TESTS    := $(TEST_C:%.c=$(BUILD)/test/%)
 SCRIPT_TESTS := $(wildcard scripts/*_test)
 SOURCES  := $(sort $(foreach dir,impl sim conformance wireevaluator,$(wildcard $(addprefix $(dir)/,*.[ch] */*.[ch] */*/*.[ch]))))
 
-.PHONY: all help tests test soak fasttest conformance conformance-transports conformance-transports-quick certify memcheck asan tsan fuzz run-fuzzers lint format install staged clean setup
+.PHONY: all help tests test soak fasttest conformance conformance-transports conformance-transports-quick certify memcheck asan asan-build tsan fuzz run-fuzzers lint format install staged clean setup
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -199,9 +199,12 @@ soak: all
 memcheck: all tests
 	$(Q)BUILD=$(BUILD) ./scripts/run-tests --memcheck $(TESTS)
 
+ASAN := BUILD=$(BUILD)/asan SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' OPT='-O1 -g1'
 asan:
-	$(Q)$(MAKE) BUILD=$(BUILD)/asan SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' OPT='-O1 -g1' \
-	    TEST_MODE=--asan test
+	$(Q)$(MAKE) $(ASAN) TEST_MODE=--asan test
+
+asan-build:
+	$(Q)$(MAKE) $(ASAN) all tests
 
 tsan:
 	$(Q)$(MAKE) BUILD=$(BUILD)/tsan SANITIZE=-fsanitize=thread OPT='-O1 -g' TEST_MODE=--tsan test
@@ -242,9 +245,7 @@ certify: all
 	$(Q)BUILD=$(BUILD) ./scripts/certify --repeat $(REPEAT)
 
 # Lint: clang's warnings; clang-tidy's with the profile in .clang-tidy, tests apart; the form of the code; the
-# scripts; the requirement ids. The first two go file by file and look only at what has changed. clang-tidy takes each
-# function by itself: following calls takes ten times as long, and what is checked is the single call.
-TIDY_FLAGS := -Xclang -analyzer-config -Xclang ipa=none
+# scripts; the requirement ids. The first two go file by file and look only at what has changed.
 LINT_C   := $(filter %.c,$(SOURCES))
 SCRIPTS  := $(wildcard scripts/* .ci/run)
 
@@ -256,7 +257,7 @@ $(BUILD)/lint/%.clang: % $(BUILD)/.flags | $(GEN_H) $(SETUP)
 
 $(BUILD)/lint/%.tidy: % .clang-tidy $(BUILD)/lint/%.clang
 	$(call say,TIDY,$<)
-	$(Q)clang-tidy --quiet $< -- $(ALL_CFLAGS) $(TIDY_FLAGS) 2>$@.log || { cat $@.log; false; }
+	$(Q)clang-tidy --quiet $< -- $(ALL_CFLAGS) 2>$@.log || { cat $@.log; false; }
 	$(Q)mv $@.log $@
 
 .PHONY: lint-format lint-scripts lint-spec
