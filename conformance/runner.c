@@ -8,6 +8,7 @@
 #include "conformance/exchange.h"
 
 #define COMEBACK_TIME (10 * ZRPC_SECOND) /* for a target that somebody else may start again */
+#define DYING_TIME    (2 * ZRPC_SECOND)  /* from a target's last sign of life to its exit status */
 
 /*
  * One run, in a thread of its own
@@ -132,16 +133,20 @@ static void recover(struct zrpc_runner *r, struct zrpc_buf *aftermath)
 /* Blames the result's case if the target died of it. */
 static void look_after(struct zrpc_runner *r, struct zrpc_result *result)
 {
-    struct zrpc_buf text = {0};
-    bool ended = zrpc_target_has_ended(r->target, &text);
+    struct zrpc_buf text = {0}, unanswered = {0};
 
-    if (!ended && probe(r, &text))
-        goto out;
+    if (!zrpc_target_has_ended(r->target, &text)) {
+        if (probe(r, &unanswered))
+            goto out;
+        if (!zrpc_target_ends_within(r->target, DYING_TIME, &text))
+            zrpc_text_add(&text, "%s", zrpc_text_str(&unanswered));
+    }
     result->run->verdict = ZRPC_VERDICT_FAIL;
     recover(r, &text);
     free(result->aftermath);
     result->aftermath = zrpc_text_take(&text);
 out:
+    zrpc_buf_dispose(&unanswered);
     zrpc_buf_dispose(&text);
 }
 

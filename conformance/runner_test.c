@@ -15,8 +15,8 @@
 
 static const char fast_timing[] =
     "timing:\n"
-    "  {handshake: 1s, label: 1s, heartbeat_interval: 500ms, heartbeat_slack: 1s, read_timeout: 1s,\n"
-    "   write_timeout: 1s, shutdown: 1s, slack: 1s, early: 100ms, prompt: 2s}\n";
+    "  {handshake: 3s, label: 3s, heartbeat_interval: 500ms, heartbeat_slack: 2s, read_timeout: 3s,\n"
+    "   write_timeout: 3s, shutdown: 3s, slack: 2s, early: 100ms, prompt: 4s}\n";
 
 static struct zrpc_profile profile;
 static unsigned runs_so_far; /* of the case that counts */
@@ -67,9 +67,12 @@ static void every_other_time(struct zrpc_run *run)
 static void kills(struct zrpc_run *run)
 {
     struct zrpc_peer *p = zrpc_peer_data(run);
+    struct zrpc_seen seen;
 
     zrpc_peer_send_frame(p, 1, zrpc_view("/", 1));
-    zrpc_run_sleep(run, 50 * ZRPC_MILLISECOND);
+    do /* until it is dead: its heartbeats end */
+        zrpc_peer_see(p, zrpc_now() + 3 * profile.timing.heartbeat_interval, &seen);
+    while (seen.kind == ZRPC_SEEN_FRAME);
 }
 
 static void leaves_open(struct zrpc_run *run)
@@ -91,10 +94,12 @@ static void threads(struct zrpc_run *run)
     zrpc_run_parallel(run, 8, in_parallel);
 }
 
+#define BUDGET 60 /* seconds, of cases that are not to use it up */
+
 #define CASE(name, lvl, fl, fn)                                                                           \
     {                                                                                                     \
         .id = "test." name, .title = "A case that " name, .requirements = {"ZR-FRAME-007"}, .level = lvl, \
-        .legal = "what it says", .flags = fl, .budget = 2, .run = fn                                      \
+        .legal = "what it says", .flags = fl, .budget = fn == overruns ? 2 : BUDGET, .run = fn            \
     }
 
 static const struct zrpc_case cases[] = {

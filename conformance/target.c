@@ -109,6 +109,18 @@ bool zrpc_target_has_ended(struct zrpc_target *t, struct zrpc_buf *how)
     return true;
 }
 
+bool zrpc_target_ends_within(struct zrpc_target *t, zrpc_time timeout, struct zrpc_buf *how)
+{
+    zrpc_time deadline = zrpc_now() + timeout;
+
+    while (t->pid != 0 && zrpc_now() < deadline) {
+        if (zrpc_target_has_ended(t, how))
+            return true;
+        nap(POLL_TIME);
+    }
+    return zrpc_target_has_ended(t, how);
+}
+
 static bool can_be_connected_to(const struct zrpc_target *t)
 {
     struct zrpc_dialer *dialer;

@@ -35,5 +35,7 @@ int zrpc_target_start(struct zrpc_target *t, struct zrpc_error *err);
 void zrpc_target_stop(struct zrpc_target *t);
 /* Whether a command that was started has ended; appends how, and the last lines it printed. */
 bool zrpc_target_has_ended(struct zrpc_target *t, struct zrpc_buf *how);
+/* The same, for one that may be about to: its connections close before its end can be waited for. */
+bool zrpc_target_ends_within(struct zrpc_target *t, zrpc_time timeout, struct zrpc_buf *how);
 
 #endif
