@@ -77,7 +77,7 @@ int zrpc_rig_event_parse(enum zrpc_rig_event_kind kind, const char *text, struct
                          struct zrpc_error *err);
 
 struct zrpc_rig_config {
-    zrpc_time duration;
+    zrpc_time duration; /* at most: it is over when every side has ended, or is stopped for good */
     zrpc_time sigma;
     uint64_t seed;
     uint64_t buffer; /* of the sockets, bytes; 0: the kernel's choice */

@@ -4,7 +4,9 @@
 
 #include "testing/accelerated.h"
 
-#define S ZRPC_SECOND
+#define S       ZRPC_SECOND
+#define AMPLE   (200 * S) /* where the sides end by themselves, and the rig with them */
+#define AT_ONCE 0         /* sigma: what has arrived is handled, however seldom the server is run */
 
 /* Runs until the machine lets it be seen. The report is the caller's. */
 static void run(struct zrpc_rig_config *config, struct zrpc_rig_report *r)
@@ -54,7 +56,7 @@ static void heartbeats_keep_a_slow_receiver_alive(void)
 
 static void a_stopped_server_is_missed(void)
 {
-    struct zrpc_rig_config config = {.duration = 40 * S, .sigma = ZRPC_RIG_SIGMA, .seed = 3};
+    struct zrpc_rig_config config = {.duration = AMPLE, .sigma = ZRPC_RIG_SIGMA, .seed = 3};
     struct zrpc_rig_report r = {0};
 
     event(&config, ZRPC_RIG_STOP, "server@15s");
@@ -66,7 +68,7 @@ static void a_stopped_server_is_missed(void)
 
 static void a_stopped_client_is_missed(void)
 {
-    struct zrpc_rig_config config = {.duration = 40 * S, .sigma = 1 * ZRPC_MILLISECOND, .buffer = 16384};
+    struct zrpc_rig_config config = {.duration = AMPLE, .sigma = AT_ONCE, .buffer = 16384};
     struct zrpc_rig_report r = {0};
 
     event(&config, ZRPC_RIG_STOP, "client@15s");
@@ -77,7 +79,7 @@ static void a_stopped_client_is_missed(void)
 
 static void a_black_hole_is_missed_by_both(void)
 {
-    struct zrpc_rig_config config = {.duration = 50 * S, .sigma = 1 * ZRPC_MILLISECOND, .buffer = 16384};
+    struct zrpc_rig_config config = {.duration = AMPLE, .sigma = AT_ONCE, .buffer = 16384};
     struct zrpc_rig_report r = {0};
 
     event(&config, ZRPC_RIG_BLACKHOLE, "15s");

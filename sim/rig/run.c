@@ -273,12 +273,32 @@ static int handle_events(struct rig *rig, zrpc_time now, zrpc_time *wakeup, stru
     return rc;
 }
 
+static bool is_stopped_for_good(const struct rig *rig, int side)
+{
+    for (size_t i = 0; i < rig->config->n_events; i++) {
+        const struct zrpc_rig_event *e = &rig->config->events[i];
+
+        if (e->kind == ZRPC_RIG_STOP && (int)e->side == side && rig->begun[i] && e->span.until == ZRPC_NEVER)
+            return true;
+    }
+    return false;
+}
+
+/* One that is stopped for good has no news. */
+static bool may_have_news(const struct rig *rig)
+{
+    for (int side = 0; side < 2; side++)
+        if (rig->news[side][0] >= 0 && !is_stopped_for_good(rig, side))
+            return true;
+    return false;
+}
+
 static int watch(struct rig *rig, struct zrpc_error *err)
 {
     zrpc_time now, end = rig->began + rig->config->duration, wakeup;
     int rc = 0;
 
-    while (rc == 0 && (now = zrpc_now()) < end && (rig->news[0][0] >= 0 || rig->news[1][0] >= 0)) {
+    while (rc == 0 && (now = zrpc_now()) < end && may_have_news(rig)) {
         struct pollfd fds[2] = {{.fd = rig->news[0][0], .events = POLLIN},
                                 {.fd = rig->news[1][0], .events = POLLIN}};
 
