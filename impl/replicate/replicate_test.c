@@ -424,36 +424,64 @@ static void check_same(struct fixture *f)
 }
 
 /* Everything fails now and then, and somebody interrupts it; in the end all is there, and nothing twice. */
+static void one_by_chance(bool remote, uint64_t seed)
+{
+    struct fixture f;
+    unsigned runs = 0;
+
+    setup(&f, remote, remote);
+    model_snapshot(model_add(&f.from.m, "tank/b"), "x", 500 + seed);
+    f.from.m.random = seed;
+    f.to.m.random = ~seed;
+    f.from.m.one_in = f.to.m.one_in = 4 + (unsigned)(seed % 30);
+    f.to.m.resumable = seed % 4 != 0;
+    f.from.m.ignores_tokens = seed % 5 == 0;
+    do {
+        zrpc_cancel_dispose(&f.cancel);
+        CHECK_OK(zrpc_cancel_init(&f.cancel, &f.err));
+        f.cancel_in = (unsigned)(seed * 7 + runs * 5) % 23;
+        if (runs == 5)
+            model_snapshot(model_find(&f.from.m, "tank/a"), "4", 14);
+        if (runs > 200)
+            f.from.m.one_in = f.to.m.one_in = 0;
+    } while (CHECK(++runs < 300) &&
+             (replicate(&f) != 0 || f.result.failed > 0 || f.result.filesystems != f.result.done));
+    stop_server(&f.from);
+    stop_server(&f.to);
+    check_same(&f);
+    if (f.from.m.wrong + f.to.m.wrong > 0)
+        printf("    seed %" PRIu64 "\n", seed);
+    teardown(&f);
+}
+
+/* Several at once: they mostly wait for each other's threads, on a busy machine for long. */
+#define AT_ONCE 6
+
+struct chance {
+    pthread_t thread;
+    bool remote;
+    uint64_t first, last; /* every AT_ONCEth of these seeds */
+};
+
+static void *try_seeds(void *arg)
+{
+    const struct chance *c = arg;
+
+    for (uint64_t seed = c->first; seed <= c->last; seed += AT_ONCE)
+        one_by_chance(c->remote, seed);
+    return NULL;
+}
+
 static void by_chance(bool remote, uint64_t seeds)
 {
-    for (uint64_t seed = 1; seed <= seeds; seed++) {
-        struct fixture f;
-        unsigned runs = 0;
+    struct chance chances[AT_ONCE];
 
-        setup(&f, remote, remote);
-        model_snapshot(model_add(&f.from.m, "tank/b"), "x", 500 + seed);
-        f.from.m.random = seed;
-        f.to.m.random = ~seed;
-        f.from.m.one_in = f.to.m.one_in = 4 + (unsigned)(seed % 30);
-        f.to.m.resumable = seed % 4 != 0;
-        f.from.m.ignores_tokens = seed % 5 == 0;
-        do {
-            zrpc_cancel_dispose(&f.cancel);
-            CHECK_OK(zrpc_cancel_init(&f.cancel, &f.err));
-            f.cancel_in = (unsigned)(seed * 7 + runs * 5) % 23;
-            if (runs == 5)
-                model_snapshot(model_find(&f.from.m, "tank/a"), "4", 14);
-            if (runs > 200)
-                f.from.m.one_in = f.to.m.one_in = 0;
-        } while (CHECK(++runs < 300) &&
-                 (replicate(&f) != 0 || f.result.failed > 0 || f.result.filesystems != f.result.done));
-        stop_server(&f.from);
-        stop_server(&f.to);
-        check_same(&f);
-        if (f.from.m.wrong + f.to.m.wrong > 0)
-            printf("    seed %" PRIu64 "\n", seed);
-        teardown(&f);
+    for (unsigned i = 0; i < AT_ONCE; i++) {
+        chances[i] = (struct chance){.remote = remote, .first = 1 + i, .last = seeds};
+        CHECK_INT(pthread_create(&chances[i].thread, NULL, try_seeds, &chances[i]), 0);
     }
+    for (unsigned i = 0; i < AT_ONCE; i++)
+        CHECK_INT(pthread_join(chances[i].thread, NULL), 0);
 }
 
 static void by_chance_in_process(void)
