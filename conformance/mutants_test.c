@@ -9,6 +9,12 @@
 #include "conformance/report.h"
 #include "testing/suite.h"
 
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
 #define AT_ONCE      24 /* mutants tested at the same time: they mostly wait */
 #define AT_ONCE_SLOW 4  /* under valgrind or a sanitizer, which make everything slow */
 #define SLOWER       4  /* and times longer */
@@ -179,5 +185,8 @@ static const struct zrpc_test tests[] = {
 
 int main(int argc, char **argv)
 {
+    /* As the test runner does: a sanitizer is slow, too, when the program is started by hand. */
+    if (SANITIZED)
+        setenv("TEST_SECONDS", "180", 0);
     return zrpc_suite_main("mutants", tests, argc, argv);
 }
