@@ -303,11 +303,12 @@ static void print_content(const struct zrpc_offer *offer, struct zrpc_buf *out)
     struct zrpc_buf file = {0};
 
     zrpc_text_add(out, ", content: ");
-    zrpc_text_add(&file, "%s%s", of_file, offer->content == ZRPC_CONTENT_FILE ? offer->file : "");
-    if (offer->content == ZRPC_CONTENT_FILE)
-        zrpc_text_add_quoted(out, zrpc_buf_view(&file));
-    else
+    if (offer->content != ZRPC_CONTENT_FILE) {
         zrpc_text_add(out, "%s", offer->content == ZRPC_CONTENT_BYTES ? "bytes" : "sent");
+        return;
+    }
+    zrpc_text_add(&file, "%s%s", of_file, offer->file);
+    zrpc_text_add_quoted(out, zrpc_buf_view(&file));
     zrpc_buf_dispose(&file);
 }
 

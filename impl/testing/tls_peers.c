@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "testing/certificates.h"
-#include "testing/suite.h"
+#include "testing/wire_contract.h"
 #include "transport/tcp_socket.h"
 
 static const struct zrpc_test_cert certs[] = {
@@ -76,19 +76,6 @@ int tls_plain_connect(const char *address)
     return fd;
 }
 
-bool tls_accept_next(struct zrpc_listener *l, struct zrpc_accepted *out)
-{
-    struct zrpc_error err;
-    int rc;
-
-    while ((rc = l->ops->accept(l, out, &err)) == ZRPC_ERR_AGAIN) {
-        struct pollfd p = {.fd = l->ops->fd(l), .events = POLLIN};
-
-        poll(&p, 1, -1);
-    }
-    return CHECK_CODE(rc, 0);
-}
-
 static void *run_dial(void *arg)
 {
     struct tls_dial *d = arg;
@@ -117,7 +104,7 @@ static void dial_end(struct tls_dial *d)
 void tls_meet(struct tls_meeting *m, struct zrpc_listener *l, const char *client, const char *server_cn)
 {
     memset(m, 0, sizeof *m);
-    if (!dial_begin(&m->client, l, client, server_cn) || !tls_accept_next(l, &m->accepted))
+    if (!dial_begin(&m->client, l, client, server_cn) || !zrpc_accept_next(l, &m->accepted))
         return;
     m->server_rc =
         m->accepted.authenticate(&m->accepted, zrpc_deadline(zrpc_now(), 60 * ZRPC_SECOND), &m->server_err);
@@ -198,7 +185,7 @@ int tls_meet_raw(struct zrpc_listener *l, int max_version, SSL **ssl, struct zrp
 
     *ssl = c.ssl;
     pthread_create(&c.thread, NULL, run_raw_connect, &c);
-    tls_accept_next(l, accepted);
+    zrpc_accept_next(l, accepted);
     rc = accepted->authenticate(accepted, zrpc_deadline(zrpc_now(), 60 * ZRPC_SECOND), err);
     if (rc < 0) {
         zrpc_wire_close(accepted->wire);

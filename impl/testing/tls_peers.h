@@ -23,8 +23,6 @@ extern const char *const tls_client_cns[2];
 struct zrpc_listener *tls_listen_with(const char *ca, const char *name, zrpc_time handshake_timeout);
 /* HOST:PORT */
 const char *tls_host_port(const struct zrpc_listener *l);
-/* The next connection, in TCP's eyes. */
-bool tls_accept_next(struct zrpc_listener *l, struct zrpc_accepted *out);
 
 /* A dialer in a thread of its own, since both sides take part in a handshake. */
 struct tls_dial {

@@ -147,6 +147,19 @@ void zrpc_limit_buffers(int fd)
     CHECK_INT(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size), 0);
 }
 
+bool zrpc_accept_next(struct zrpc_listener *l, struct zrpc_accepted *out)
+{
+    struct zrpc_error err;
+    int rc;
+
+    while ((rc = l->ops->accept(l, out, &err)) == ZRPC_ERR_AGAIN) {
+        struct pollfd p = {.fd = l->ops->fd(l), .events = POLLIN};
+
+        poll(&p, 1, -1);
+    }
+    return CHECK_CODE(rc, 0);
+}
+
 void zrpc_wait_blocked(int tid)
 {
     char path[64], stat[256];

@@ -51,6 +51,9 @@ ZRPC_WIRE_CONTRACT_MAP(ZRPC_WIRE_CONTRACT_DECLARE, , )
 /* The wires of a pair must hold less than 1 MiB between them, or writers would not block: this limits a
  * socket's buffers. */
 void zrpc_limit_buffers(int fd);
+/* For other tests: the next connection, not yet authenticated; false, and the test has failed, if none can be
+ * had. */
+bool zrpc_accept_next(struct zrpc_listener *l, struct zrpc_accepted *out);
 /* For other tests: until the thread with this id (gettid) sleeps in the kernel; fails the test after 20 s. */
 void zrpc_wait_blocked(int tid);
 

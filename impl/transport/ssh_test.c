@@ -95,19 +95,6 @@ static int dial_through(const char *text, zrpc_time timeout, struct zrpc_error *
     return rc;
 }
 
-static bool accept_next(struct zrpc_listener *l, struct zrpc_accepted *out)
-{
-    struct zrpc_error err;
-    int rc;
-
-    while ((rc = l->ops->accept(l, out, &err)) == ZRPC_ERR_AGAIN) {
-        struct pollfd p = {.fd = l->ops->fd(l), .events = POLLIN};
-
-        poll(&p, 1, -1);
-    }
-    return CHECK_CODE(rc, 0);
-}
-
 struct dial {
     struct zrpc_dialer *dialer;
     struct zrpc_wire *wire;
@@ -134,7 +121,7 @@ static int connect_through(const char *ssh_command, struct zrpc_wire *out[2])
     int rc;
 
     CHECK_INT(pthread_create(&d.thread, NULL, run_dial, &d), 0);
-    accept_next(l, &accepted);
+    zrpc_accept_next(l, &accepted);
     CHECK_STR(accepted.identity, "client1");
     CHECK_CONTAINS(accepted.peer, "stdinserver:client1[");
     rc = accepted.authenticate(&accepted, ZRPC_NEVER, &err);
@@ -481,7 +468,7 @@ static void descriptors_are_two(void)
         fds[0] = fds[1] = fds[2] = pair[0];
         CHECK_INT(send(pair[1], zrpc_ssh_begin, sizeof zrpc_ssh_begin, 0), sizeof zrpc_ssh_begin);
         send_fds(control, fds, n);
-        accept_next(l, &accepted);
+        zrpc_accept_next(l, &accepted);
         CHECK_STR(accepted.identity, "client2");
         CHECK_CODE(accepted.authenticate(&accepted, ZRPC_NEVER, &err), n == 2 ? 0 : ZRPC_ERR_HANDSHAKE);
         zrpc_wire_close(accepted.wire);
@@ -512,7 +499,7 @@ static void begin_is_compared(void)
     socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
     CHECK_INT(send(pair[1], zrpc_ssh_helo, sizeof zrpc_ssh_helo, 0), sizeof zrpc_ssh_helo);
     send_fds(control, (int[]){pair[0], pair[0]}, 2);
-    accept_next(l, &accepted);
+    zrpc_accept_next(l, &accepted);
     CHECK_CODE(accepted.authenticate(&accepted, ZRPC_NEVER, &err), ZRPC_ERR_HANDSHAKE);
     CHECK_CONTAINS(err.text, "SSHCON_BEGIN");
     zrpc_wire_close(accepted.wire);
@@ -531,8 +518,8 @@ static void silent_proxies_delay_nobody(void)
     struct zrpc_wire *wires[2];
     struct zrpc_error err;
 
-    accept_next(l, &first);
-    accept_next(l, &second);
+    zrpc_accept_next(l, &first);
+    zrpc_accept_next(l, &second);
     close(gone);
     CHECK_CODE(second.authenticate(&second, ZRPC_NEVER, &err), ZRPC_ERR_END);
     zrpc_wire_close(second.wire);
@@ -650,7 +637,7 @@ static void proxy_reports_how_it_ended(void)
 
         proxy_start(&p);
         CHECK_INT(write(p.in[1], zrpc_ssh_begin, sizeof zrpc_ssh_begin), sizeof zrpc_ssh_begin);
-        accept_next(l, &accepted);
+        zrpc_accept_next(l, &accepted);
         CHECK_OK(accepted.authenticate(&accepted, ZRPC_NEVER, &err));
         if (!good)
             zrpc_wire_shutdown(accepted.wire);

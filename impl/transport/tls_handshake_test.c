@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "testing/certificates.h"
-#include "testing/suite.h"
 #include "testing/tls_peers.h"
+#include "testing/wire_contract.h"
 #include "transport/tcp_socket.h"
 
 static void identity_is_the_common_name(void)
@@ -230,7 +230,7 @@ static void plain_clients_are_refused(void)
         struct zrpc_error err;
 
         CHECK_INT(send(fd, greetings[i], strlen(greetings[i]), 0), strlen(greetings[i]));
-        tls_accept_next(l, &accepted);
+        zrpc_accept_next(l, &accepted);
         CHECK_CODE(accepted.authenticate(&accepted, ZRPC_NEVER, &err), ZRPC_ERR_TLS);
         CHECK_CONTAINS(err.text, "client tls:127.0.0.1:");
         CHECK_CONTAINS(err.text, "does not seem to speak TLS");
@@ -247,14 +247,14 @@ static void stopping_mid_handshake(void)
     struct zrpc_error err;
     int fd = tls_half_handshake(tls_host_port(l));
 
-    tls_accept_next(l, &accepted);
+    zrpc_accept_next(l, &accepted);
     CHECK_CODE(accepted.authenticate(&accepted, ZRPC_NEVER, &err), ZRPC_ERR_TIMEOUT);
     CHECK_CONTAINS(err.text, "handshake not complete in time");
     zrpc_wire_close(accepted.wire);
     close(fd);
 
     fd = tls_half_handshake(tls_host_port(l));
-    tls_accept_next(l, &accepted);
+    zrpc_accept_next(l, &accepted);
     shutdown(fd, SHUT_WR);
     CHECK_CODE(accepted.authenticate(&accepted, ZRPC_NEVER, &err), ZRPC_ERR_TLS_TRUNCATED);
     zrpc_wire_close(accepted.wire);
@@ -269,7 +269,7 @@ static void shutdown_ends_a_handshake(void)
     struct zrpc_error err;
     int fd = tls_plain_connect(tls_host_port(l));
 
-    tls_accept_next(l, &accepted);
+    zrpc_accept_next(l, &accepted);
     zrpc_wire_shutdown(accepted.wire);
     CHECK_CODE(accepted.authenticate(&accepted, ZRPC_NEVER, &err), ZRPC_ERR_CLOSED);
     zrpc_wire_close(accepted.wire);
@@ -305,7 +305,7 @@ static void half_open_handshakes_delay_nobody(void)
 
     for (int i = 0; i < N; i++) {
         fds[i] = i % 2 == 0 ? tls_plain_connect(tls_host_port(l)) : tls_half_handshake(tls_host_port(l));
-        tls_accept_next(l, &waiting[i].accepted);
+        zrpc_accept_next(l, &waiting[i].accepted);
         CHECK_INT(pthread_create(&waiting[i].thread, NULL, run_waiting, &waiting[i]), 0);
     }
     tls_meet(&m, l, "client", "server1");
